@@ -1,0 +1,37 @@
+/*
+ * The seam between processors. arch/<cpu>.h defines, under the same names on each:
+ *
+ *   ARCH_ELF_MACHINE      e_machine of this build
+ *   ARCH_SYSCALLS         1 if arch_syscall is there (a file without it serves the tool only)
+ *   arch_syscall(n, a..f) a raw system call: result or -errno; leaves errno alone
+ *   arch_pause()          a hint inside a bounded spin
+ *   ARCH_REGS             registers that a walk follows; index 0 is the stack pointer, 1 the first frame register
+ *   ARCH_REGS_FAST        how many of them the fast walk follows; rules that need another one use the full walk
+ *   ARCH_DWARF            their DWARF numbers, in that order, as an initializer
+ *   ARCH_DWARF_PC         DWARF number of the return address column
+ *   ARCH_RA_WORDS         where a call leaves the return address, in words from the CFA (0: in a register)
+ *   arch_saved            type of a save slot's offset in struct rule; sizeof(arch_saved) * (ARCH_REGS - 1) <= 8
+ *   arch_caller(regs)     state of the caller of the function that expands it, which must keep a frame pointer
+ *   arch_here(regs)       state at this very place, all ARCH_REGS of it
+ *   arch_on_stack(f, a, top)  calls f(a) on another stack that ends at `top`, 16-byte aligned
+ *   arch_pc(raw)          return address without what the processor adds to it (pointer authentication)
+ *   arch_address(p)       address without its tag bits
+ */
+#ifndef HEAPTAP_ARCH_H
+#define HEAPTAP_ARCH_H
+
+#include "base.h"
+
+/* Where a walk stands: the address of the next instruction (a return address, or an interrupted one) and registers. */
+struct regs {
+    uintptr_t pc;
+    uintptr_t reg[8];
+};
+
+#if defined(__x86_64__) && defined(__LP64__)
+#include "arch/x86_64.h"
+#else
+#include "arch/generic.h"
+#endif
+
+#endif

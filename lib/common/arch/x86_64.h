@@ -1,0 +1,75 @@
+/* x86-64, System V ABI. See arch.h for what each name means. */
+#define ARCH_ELF_MACHINE 62
+#define ARCH_SYSCALLS 1
+
+INLINE long arch_syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+INLINE void arch_pause(void)
+{
+    __asm__ volatile("pause");
+}
+
+/* rsp, rbp, then the other callee-saved registers, which only hand-written code and some realigned frames build a CFA on. */
+#define ARCH_REGS 7
+#define ARCH_REGS_FAST 2
+#define ARCH_DWARF {7, 6, 3, 12, 13, 14, 15}
+#define ARCH_DWARF_PC 16
+#define ARCH_RA_WORDS (-1)
+typedef int8_t arch_saved;
+
+#define arch_caller(regs)                                                                                               \
+    do {                                                                                                               \
+        const uintptr_t *frame_ = __builtin_frame_address(0);                                                          \
+        (regs)->pc = frame_[1];                                                                                        \
+        (regs)->reg[0] = (uintptr_t)(frame_ + 2);                                                                      \
+        (regs)->reg[1] = frame_[0];                                                                                    \
+    } while (0)
+
+#define arch_here(regs)                                                                                                 \
+    __asm__ volatile("lea 0f(%%rip), %%rax\n\t"                                                                        \
+                     "0: mov %%rax, 0(%0)\n\t"                                                                         \
+                     "mov %%rsp, 8(%0)\n\t"                                                                            \
+                     "mov %%rbp, 16(%0)\n\t"                                                                           \
+                     "mov %%rbx, 24(%0)\n\t"                                                                           \
+                     "mov %%r12, 32(%0)\n\t"                                                                           \
+                     "mov %%r13, 40(%0)\n\t"                                                                           \
+                     "mov %%r14, 48(%0)\n\t"                                                                           \
+                     "mov %%r15, 56(%0)"                                                                               \
+                     :                                                                                                 \
+                     : "r"(regs)                                                                                       \
+                     : "rax", "memory")
+
+INLINE void arch_on_stack(void (*function)(void *), void *argument, void *top)
+{
+    /* rbx keeps the old stack pointer over the call; the CFI lets debuggers walk through. The red zone is stepped over. */
+    __asm__ volatile("mov %%rsp, %%rbx\n\t"
+                     "mov %[top], %%rsp\n\t"
+                     "call *%[function]\n\t"
+                     "mov %%rbx, %%rsp"
+                     : "+D"(argument)
+                     : [function] "r"(function), [top] "r"(top)
+                     : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+                       "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+                       "memory", "cc");
+}
+
+INLINE uintptr_t arch_pc(uintptr_t raw)
+{
+    return raw;
+}
+
+INLINE uintptr_t arch_address(uintptr_t address)
+{
+    return address;
+}

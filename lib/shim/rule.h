@@ -1,0 +1,50 @@
+/*
+ * How one frame is unwound: a rule, keyed by the address in the caller. It never changes while the module stays mapped.
+ *
+ * With r[] the registers of the frame (r[0] its stack pointer):
+ *   CFA = r[cfa_reg] + cfa_offset,  or with RULE_CFA_LOADED: word at (r[cfa_reg] + cfa_offset), + cfa_add
+ *   caller's pc = word at base(ra_base) + ra * word size        (RULE_RA_IN_REGISTER: in the link register; innermost frame only)
+ *   caller's r[i] = word at base(saved_base) + saved[i - 1] * word size, or unchanged when saved[i - 1] is SAVED_NONE
+ *   caller's r[0] = CFA
+ */
+#ifndef HEAPTAP_RULE_H
+#define HEAPTAP_RULE_H
+
+#include <common/arch.h>
+
+enum rule_kind {
+    RULE_NONE,      /* not a rule yet */
+    RULE_STEP,      /* there is a caller; the fields below say where */
+    RULE_OUTERMOST, /* the table says that nothing called this frame: the stack is complete */
+    RULE_NO_TABLE,  /* the code has no unwind table: the stack is cut, HT_CUT_NO_TABLE */
+    RULE_REFUSED    /* the table says something that a rule cannot hold: HT_CUT_REFUSED */
+};
+
+enum rule_base { BASE_CFA, BASE_FP, BASE_SP }; /* CFA, r[1], r[0] */
+
+#define RULE_CFA_LOADED 0x1u
+#define RULE_SIGNAL 0x2u         /* the caller was interrupted here: its pc is exact, and its stack may be another one */
+#define RULE_RA_IN_REGISTER 0x4u
+#define RULE_FULL 0x8u           /* cfa_reg >= ARCH_REGS_FAST: needs the full walk */
+
+#define SAVED_NONE ((arch_saved)((arch_saved)1 << (8 * sizeof(arch_saved) - 1)))
+
+#if ARCH_SYSCALLS
+struct rule {
+    uint32_t pc_lo;      /* publishes; set by rules.c */
+    uint16_t pc_hi;      /* bit 15: the address is exact, not a return address; set by rules.c */
+    uint16_t generation; /* set by rules.c */
+    uint32_t place;      /* set by rules.c */
+    int32_t cfa_offset;
+    int16_t cfa_add;
+    int16_t ra; /* words */
+    uint8_t kind;
+    uint8_t cfa_reg;
+    uint8_t ra_base : 4, saved_base : 4;
+    uint8_t flags;
+    arch_saved saved[8 / sizeof(arch_saved)];
+};
+_Static_assert(sizeof(struct rule) == 32, "two rules to a cache line");
+#endif
+
+#endif

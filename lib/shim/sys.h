@@ -1,0 +1,75 @@
+/*
+ * The kernel, as the shim sees it: raw system calls that return a result or -errno and leave errno alone.
+ * All of them go through sys_call(), so that a test build can make any one of them fail (sys_faults.c is linked instead of sys.c).
+ *
+ * Context: any thread, signal-safe. None is made on the path of an event in the steady state; once a seccomp filter is installed (sys_freeze), all
+ * answer -EPERM without entering the kernel.
+ */
+#ifndef HEAPTAP_SYS_H
+#define HEAPTAP_SYS_H
+
+#include <common/base.h>
+
+long sys_call(long n, long a, long b, long c, long d, long e, long f);
+
+/* After this no system call is made any more; until sys_thaw (the filter was refused by the kernel). */
+void sys_freeze(void);
+void sys_thaw(void);
+bool sys_frozen(void);
+
+/* NULL on failure, with the reason in *error (-errno) if that is not NULL. */
+void *sys_map_anonymous(void *at, size_t bytes, long *error);  /* private, no swap reserved; `at` replaces what is there */
+void *sys_map_shared(int fd, size_t bytes, long *error);       /* read and write, from offset 0 */
+long sys_unmap(void *at, size_t bytes);
+long sys_advise(void *at, size_t bytes, int advice);
+
+long sys_open(const char *path, int flags, int mode);
+long sys_close(int fd);
+long sys_read(int fd, void *buffer, size_t bytes);
+long sys_read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
+long sys_write(int fd, const void *buffer, size_t bytes);
+long sys_truncate(int fd, uint64_t bytes);
+long sys_allocate(int fd, uint64_t offset, uint64_t bytes);
+long sys_unlink(const char *path);
+long sys_readlink(const char *path, char *buffer, size_t bytes); /* not terminated */
+long sys_getdents(int fd, void *buffer, size_t bytes);
+
+struct sys_stat {
+    uint64_t inode, bytes, allocated_bytes;
+    uint32_t mode, uid, links;
+};
+long sys_stat(int fd, struct sys_stat *stat);
+
+struct sys_fs {
+    uint32_t type; /* magic number of statfs(2) */
+    uint64_t total_bytes, free_bytes;
+};
+long sys_statfs(int fd, struct sys_fs *fs);
+
+long sys_pid(void);
+long sys_parent_pid(void);
+long sys_tid(void);
+long sys_uid(void);           /* effective */
+bool sys_is_privileged(void); /* real and effective ids differ */
+/* True if thread `tid` of process `pid` exists. */
+bool sys_thread_exists(long pid, long tid);
+bool sys_process_exists(long pid);
+/* Bytes of RAM; 0: unknown. */
+uint64_t sys_ram(void);
+/* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */
+uint64_t sys_address_limit(void);
+
+/* Blocks every signal of the calling thread and keeps the old mask in *old; and puts it back. */
+struct sys_signals {
+    uint64_t mask[2];
+};
+void sys_block_signals(struct sys_signals *old);
+void sys_restore_signals(const struct sys_signals *old);
+bool sys_on_alternate_stack(void);
+
+/* True if the word at `address` can be read. Cannot fault and needs no descriptor (engine.md 2.11, abseil's way). */
+bool sys_readable(const void *address);
+
+bool sys_under_seccomp(void); /* a filter is in force already; asked once, at start */
+
+#endif
