@@ -1,6 +1,6 @@
 /*
  * The kernel, as the shim sees it: raw system calls that return a result or -errno and leave errno alone.
- * All of them go through sys_call(), so that a test build can make any one of them fail (sys_faults.c is linked instead of sys.c).
+ * All of them go through sys_call(), so that a test build can make any one of them fail (sys_faults.c is linked instead of sys_call.c).
  *
  * Context: any thread, signal-safe. None is made on the path of an event in the steady state; once a seccomp filter is installed (sys_freeze), all
  * answer -EPERM without entering the kernel.
@@ -11,6 +11,8 @@
 #include <common/base.h>
 
 long sys_call(long n, long a, long b, long c, long d, long e, long f);
+/* The same, but never frozen and never made to fail: only for what puts back a change that was made before the freeze. */
+long sys_call_undo(long n, long a, long b, long c, long d, long e, long f);
 
 /* After this no system call is made any more; until sys_thaw (the filter was refused by the kernel). */
 void sys_freeze(void);
@@ -18,12 +20,13 @@ void sys_thaw(void);
 bool sys_frozen(void);
 
 /* NULL on failure, with the reason in *error (-errno) if that is not NULL. */
-void *sys_map_anonymous(void *at, size_t bytes, long *error);  /* private, no swap reserved; `at` replaces what is there */
-void *sys_map_shared(int fd, size_t bytes, long *error);       /* read and write, from offset 0 */
+void *sys_map_anonymous(void *at, size_t bytes,
+                        long *error); /* private, no swap reserved, not in core dumps; `at` replaces what is there */
+void *sys_map_shared(int fd, size_t bytes, long *error); /* read and write, from offset 0 */
 long sys_unmap(void *at, size_t bytes);
 long sys_advise(void *at, size_t bytes, int advice);
 
-long sys_open(const char *path, int flags, int mode);
+long sys_open(const char *path, int flags, int mode); /* O_CLOEXEC is added */
 long sys_close(int fd);
 long sys_read(int fd, void *buffer, size_t bytes);
 long sys_read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
@@ -33,6 +36,8 @@ long sys_allocate(int fd, uint64_t offset, uint64_t bytes);
 long sys_unlink(const char *path);
 long sys_readlink(const char *path, char *buffer, size_t bytes); /* not terminated */
 long sys_getdents(int fd, void *buffer, size_t bytes);
+/* All of a small file, as far as it fits: number of bytes, not terminated. */
+long sys_read_file(const char *path, void *buffer, size_t bytes);
 
 struct sys_stat {
     uint64_t inode, bytes, allocated_bytes;
@@ -50,8 +55,8 @@ long sys_pid(void);
 long sys_parent_pid(void);
 long sys_tid(void);
 long sys_uid(void);           /* effective */
-bool sys_is_privileged(void); /* real and effective ids differ */
-/* True if thread `tid` of process `pid` exists. */
+bool sys_is_privileged(void); /* exec gave it more rights than its caller had (AT_SECURE); asked once, at start */
+/* True if thread `tid` of process `pid` exists, or if that cannot be found out. */
 bool sys_thread_exists(long pid, long tid);
 bool sys_process_exists(long pid);
 /* Bytes of RAM; 0: unknown. */
@@ -59,9 +64,10 @@ uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */
 uint64_t sys_address_limit(void);
 
-/* Blocks every signal of the calling thread and keeps the old mask in *old; and puts it back. */
+/* Blocks every signal of the calling thread and keeps the old mask in *old; and puts it back, also when frozen meanwhile. */
 struct sys_signals {
     uint64_t mask[2];
+    bool blocked;
 };
 void sys_block_signals(struct sys_signals *old);
 void sys_restore_signals(const struct sys_signals *old);

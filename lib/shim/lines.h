@@ -1,0 +1,23 @@
+/* Text files of /proc, line by line, in bounded memory and a bounded number of reads. */
+#ifndef HEAPTAP_LINES_H
+#define HEAPTAP_LINES_H
+
+#include <common/base.h>
+
+#define LINES_READS 1024 /* of one file; what comes after is not seen */
+
+/* Too large for the program's stack: static, or in memory of the thread. */
+struct lines {
+    int fd;
+    uint32_t reads;
+    size_t at, end; /* what was read and not yet handed out */
+    char buffer[4096];
+};
+
+/* False: the file cannot be opened. */
+bool lines_open(struct lines *lines, const char *path);
+/* The next line without its newline, valid until the next call; NULL: no more. A line longer than the buffer comes in pieces. */
+const char *lines_next(struct lines *lines);
+void lines_close(struct lines *lines);
+
+#endif
