@@ -40,7 +40,7 @@ static void load_map(unsigned dice)
     char *p = mmap(NULL, 65536, dice & 1 ? PROT_NONE : PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return;
-    munmap(p + (dice & 6) * 4096, 8192); /* leaves one part or two */
+    munmap(p + (size_t)(dice & 6) * 4096, 8192); /* leaves one part or two */
     if (dice & 8)
         munmap(p, 65536);
 }
