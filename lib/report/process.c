@@ -1,0 +1,77 @@
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Reads the beginning of a small file of /proc. Returns its length, 0 if there is none. */
+static size_t slurp(const char *path, char *to, size_t capacity)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd < 0 ? -1 : read(fd, to, capacity - 1);
+    if (fd >= 0)
+        close(fd);
+    to[bytes > 0 ? bytes : 0] = 0;
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
+uint64_t process_start_ticks(uint32_t pid)
+{
+    char path[64], stat[1024];
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    if (!slurp(path, stat, sizeof stat))
+        return 0;
+    const char *at = strrchr(stat, ')'); /* the name in field 2 may hold anything */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+bool process_owner(uint32_t pid, uid_t *uid)
+{
+    char path[64], status[4096];
+    snprintf(path, sizeof path, "/proc/%u/status", pid);
+    unsigned real, effective;
+    if (!slurp(path, status, sizeof status))
+        return false;
+    const char *line = strstr(status, "\nUid:");
+    if (!line || sscanf(line, "\nUid: %u %u", &real, &effective) != 2)
+        return false;
+    *uid = effective;
+    return true;
+}
+
+uint64_t process_rss_anon(uint32_t pid)
+{
+    char path[64], status[4096];
+    unsigned long long kib;
+    snprintf(path, sizeof path, "/proc/%u/status", pid);
+    if (!slurp(path, status, sizeof status))
+        return 0;
+    const char *line = strstr(status, "\nRssAnon:");
+    return line && sscanf(line, "\nRssAnon: %llu", &kib) == 1 ? kib * 1024 : 0;
+}
+
+enum reader_process process_state(const struct ht_header *header)
+{
+    char boot[64];
+    struct stat namespace;
+    size_t length = slurp("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    if (length && boot[length - 1] == '\n')
+        boot[length - 1] = 0;
+    if (length && header->boot_id[0] && strcmp(boot, header->boot_id) != 0)
+        return READER_ENDED;
+    if (!header->boot_id[0] || !header->pid_namespace || stat("/proc/self/ns/pid", &namespace) != 0 ||
+        namespace.st_ino != header->pid_namespace)
+        return READER_UNKNOWN;
+    uint64_t ticks = process_start_ticks(header->pid);
+    if (!ticks)
+        return READER_ENDED;
+    if (!header->start_ticks)
+        return READER_UNKNOWN;
+    return ticks == header->start_ticks ? READER_RUNNING : READER_ENDED;
+}

@@ -1,0 +1,21 @@
+/* Whether the process that a buffer belongs to is still there, and what can be seen of it from outside. */
+#ifndef HEAPTAP_PROCESS_H
+#define HEAPTAP_PROCESS_H
+
+#include "reader.h"
+
+#include <sys/types.h>
+
+/* Compares boot, PID namespace, PID and start time. */
+enum reader_process process_state(const struct ht_header *header);
+
+/* Field 22 of /proc/PID/stat; 0: no such process. */
+uint64_t process_start_ticks(uint32_t pid);
+
+/* Effective user of a process. False: no such process. */
+bool process_owner(uint32_t pid, uid_t *uid);
+
+/* Resident anonymous memory of a process in bytes (RssAnon); 0: unknown. */
+uint64_t process_rss_anon(uint32_t pid);
+
+#endif
