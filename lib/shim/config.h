@@ -7,15 +7,17 @@
  *   HEAPTAP_ONLY      glob on the program's name (on its whole path if the glob has a '/'); others only forward
  *   HEAPTAP_CHILDREN  0: only the first process, not what it starts (fork or exec)
  *   HEAPTAP_START     off: begin paused
- *   HEAPTAP_BUDGET    bytes, with k, m, g: all memory that heaptap may use
+ *   HEAPTAP_BUDGET    bytes, with k, m, g (powers of 1024): all memory that heaptap may use; at least 512k
  *   HEAPTAP_RING      bytes of the ring, part of the budget
- *   HEAPTAP_DEPTH     frames kept of a stack
+ *   HEAPTAP_DEPTH     frames kept of a stack (default 8192, at most 65536)
  *   HEAPTAP_KEEP      dead files of this user and program that are kept (default 8)
- *   HEAPTAP_FILES     files of this user under this name pattern, of all programs, beyond which no new one is made (default 256)
+ *   HEAPTAP_FILES     files of this user under this name pattern, of all programs, beyond which no new one is made (default 256, at most
+ *                     1000)
  *   HEAPTAP_LOG       1: say on stderr what heaptap did and why it does not record. Nothing is ever printed otherwise
  *
- * How children know that they are not the first process, without any memory across exec: the first process that records changes one letter of its own
+ * How children know that they are not the first process, without any memory across exec: the first process that records changes letters of its own
  * variables in place, which exec'ed children inherit: HEAPTAP_OUT= becomes HEAPTAP_SUB=, HEAPTAP_CHILDREN=0 becomes HEAPTAP_CHILDREN=-.
+ * A process that was given rights its caller does not have (sys_is_privileged) reads nothing of all this and is not chosen.
  */
 #ifndef HEAPTAP_CONFIG_H
 #define HEAPTAP_CONFIG_H
@@ -23,13 +25,13 @@
 #include <common/base.h>
 
 struct config {
-    bool chosen;         /* record this process; false: only forward */
-    bool first;          /* no ancestor of this process image is recorded under the same pattern */
+    bool chosen; /* record this process; false: only forward */
+    bool first;  /* no ancestor of this process image is recorded under the same pattern */
     bool start_paused;
     bool log;
-    bool out_explicit;   /* HEAPTAP_OUT or HEAPTAP_SUB was given */
+    bool out_explicit; /* HEAPTAP_OUT or HEAPTAP_SUB was given */
     bool budget_explicit;
-    bool children;       /* HEAPTAP_CHILDREN is not 0 or - : fork children record too */
+    bool children; /* HEAPTAP_CHILDREN is not 0 or - : fork children record too */
     uint32_t depth_max;
     uint32_t keep;
     uint32_t files_max;
@@ -37,10 +39,10 @@ struct config {
     uint64_t ring_bytes;   /* as asked for; 0: default */
     char program[64];      /* %e: last component of exe; '/' and control characters replaced by '_' */
     char exe[512];
-    char out[256];         /* pattern; empty: default */
+    char out[256]; /* pattern; empty: default */
     char dir[256];
     char only[128];
-    char problem[160];     /* first variable that could not be understood, as one line to print; empty: none */
+    char problem[160]; /* first variable that could not be understood, as one line to print; empty: none */
 };
 
 /*

@@ -8,11 +8,12 @@
 #include "config.h"
 
 struct outfile {
-    int fd;               /* open for reading and writing; the caller closes it */
-    char path[320];       /* absolute unless HEAPTAP_OUT is not */
-    uint64_t free_bytes;  /* of its filesystem */
-    bool memory_backed;   /* tmpfs, ramfs or hugetlbfs */
-    char problem[160];    /* why there is none, as one line to print */
+    int fd;              /* open for reading and writing; the caller closes it */
+    char path[320];      /* absolute unless HEAPTAP_OUT or HEAPTAP_DIR is not */
+    uint64_t free_bytes; /* of its filesystem */
+    bool memory_backed;  /* tmpfs, ramfs or hugetlbfs */
+    char problem
+        [160]; /* why there is none, or none in a place that would have come first, as one line to print; empty: all is well */
 };
 
 /*
@@ -21,17 +22,21 @@ struct outfile {
  * Order:   HEAPTAP_OUT (any filesystem); else the first of HEAPTAP_DIR (any filesystem), /dev/shm, /tmp (these two only if they are in memory) where a file
  *          can be made. Before that, in the directory of a default name: dead files of this user and program beyond the newest config->keep are removed,
  *          and when files_max of this user would be passed, the oldest dead ones of any program. Still too many: no file.
+ *          Nothing under a pattern of HEAPTAP_OUT is ever removed; there files_max only says when no more are made.
  *          Dead: a buffer (magic) of this PID namespace and boot whose process (pid and start_ticks) is gone. A file that is not certainly dead and ours is
- *          never touched. A dead file of an earlier boot cannot be (tmpfs).
+ *          never touched. A file of another boot may be another machine's.
+ *          A name that exists gets .1, .2, up to .999. Names that cannot be ours (other owners, links, FIFOs, no buffers) change nothing.
  * forked:  the process is a fork child: never takes a name without its PID.
  * Context: signals blocked, one caller at a time; uses static scratch, no libc.
  */
 bool outfile_create(const struct config *config, uint32_t pid, bool forked, struct outfile *out);
 
-/* start_ticks of ht_header for a process of this PID namespace; 0: unknown. */
+/* start_ticks of ht_header for a process of this PID namespace; 0: unknown, also when /proc is that of another one. Uses static scratch. */
 uint64_t outfile_start_ticks(uint32_t pid);
 /* Inode of this process's PID namespace; 0: unknown. */
 uint64_t outfile_pid_namespace(void);
+/* boot_id of ht_header, padded with NULs; empty: unknown. */
+void outfile_boot_id(char id[40]);
 
 /*
  * The budget in bytes: what was asked for; else 1/64 of the least of RAM, the cgroup's memory limit (v1 and v2, all levels up) and free_bytes, between 512 KiB and
