@@ -11,12 +11,14 @@ struct lines {
     int fd;
     uint32_t reads;
     size_t at, end; /* what was read and not yet handed out */
+    bool inside;    /* the rest of a line that was too long comes first, and is dropped */
+    char separator;
     char buffer[4096];
 };
 
-/* False: the file cannot be opened. */
-bool lines_open(struct lines *lines, const char *path);
-/* The next line without its newline, valid until the next call; NULL: no more. A line longer than the buffer comes in pieces. */
+/* `separator` ends a line: '\n', or 0 for lists of strings. False: the file cannot be opened. */
+bool lines_open(struct lines *lines, const char *path, char separator);
+/* The next line without its separator, valid until the next call, cut to the buffer's size; NULL: no more. */
 const char *lines_next(struct lines *lines);
 void lines_close(struct lines *lines);
 

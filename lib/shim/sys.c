@@ -164,14 +164,11 @@ long sys_statfs(int fd, struct sys_fs *fs)
 long sys_read_file(const char *path, void *buffer, size_t bytes)
 {
     long fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
-    long got = 0;
-    size_t length = 0;
     if (fd < 0)
         return fd;
-    while (length < bytes && (got = sys_read((int)fd, (char *)buffer + length, bytes - length)) > 0)
-        length += (size_t)got;
+    long got = sys_read((int)fd, buffer, bytes);
     sys_close((int)fd);
-    return got < 0 ? got : (long)length;
+    return got;
 }
 
 /* ---- Processes ---- */
@@ -266,7 +263,7 @@ bool sys_under_seccomp(void)
     static struct lines lines;
     const char *line;
     uint64_t mode;
-    if (!lines_open(&lines, "/proc/self/status"))
+    if (!lines_open(&lines, "/proc/self/status", '\n'))
         return call2(__NR_prctl, PR_GET_SECCOMP, 0) > 0;
     bool found = false;
     while (!found && (line = lines_next(&lines)))

@@ -36,9 +36,11 @@ long sys_allocate(int fd, uint64_t offset, uint64_t bytes);
 long sys_unlink(const char *path);
 long sys_readlink(const char *path, char *buffer, size_t bytes); /* not terminated */
 long sys_getdents(int fd, void *buffer, size_t bytes);
-/* All of a small file, as far as it fits: number of bytes, not terminated. */
+/* A file that the kernel hands out in one read, as far as it fits: number of bytes, not terminated. */
 long sys_read_file(const char *path, void *buffer, size_t bytes);
 
+#define SYS_MODE_TYPE 0170000u
+#define SYS_MODE_FILE 0100000u /* a regular file */
 struct sys_stat {
     uint64_t inode, bytes, allocated_bytes;
     uint32_t mode, uid, links;
