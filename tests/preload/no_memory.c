@@ -1,0 +1,51 @@
+/*
+ * Out of memory, by the limit that is given: "as", "data", or from the first event on by one that is in force already. What the program got is counted; when it
+ * has freed it, it goes on.
+ */
+#include "behaviour.h"
+#include <sys/resource.h>
+
+static void limit(const char *which)
+{
+    struct rlimit limit = {200u << 20, 200u << 20};
+    if (strcmp(which, "as") == 0)
+        CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    if (strcmp(which, "data") == 0)
+        CHECK(setrlimit(RLIMIT_DATA, &limit) == 0);
+}
+
+static unsigned do_fill(size_t size)
+{
+    void **list = NULL;
+    unsigned n = 0;
+    for (void **p; (p = malloc(size)); n++) {
+        *p = list;
+        list = p;
+    }
+    CHECK(errno == ENOMEM);
+    while (list) {
+        void **next = *list;
+        free(list);
+        list = next;
+    }
+    return n;
+}
+
+static void do_after(void)
+{
+    free(malloc(100));
+}
+
+int main(int argc, char **argv)
+{
+    unsigned n[2];
+    if (argc > 1)
+        limit(argv[1]);
+    n[0] = do_fill(1 << 20);
+    n[1] = do_fill(1000);
+    CHECK(n[0] > 10 && n[1] > 10000);
+    do_after();
+    unsigned long bytes = n[0] * (1ul << 20) + n[1] * 1000ul;
+    printf("heap do_after 1 100 1 100\nheap do_fill %u %lu %u %lu\n", n[0] + n[1], bytes, n[0] + n[1], bytes);
+    fflush(stdout);
+}
