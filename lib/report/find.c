@@ -1,0 +1,112 @@
+#include "find.h"
+#include "process.h"
+
+#include <common/text.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(((const struct find_file *)a)->path, ((const struct find_file *)b)->path);
+}
+
+static bool add(struct find_list *list, const struct find_file *file)
+{
+    if ((list->count & (list->count + 1)) == 0) { /* full at 2^n - 1 */
+        struct find_file *more = realloc(list->file, (2 * list->count + 1) * sizeof *more);
+        if (!more)
+            return false;
+        list->file = more;
+    }
+    list->file[list->count++] = *file;
+    return true;
+}
+
+static bool scan(struct find_list *list, const char *directory, uid_t owner)
+{
+    DIR *stream = opendir(directory);
+    struct dirent *entry;
+    struct stat stat;
+    bool done = true;
+    while (stream && done && (entry = readdir(stream))) {
+        struct find_file file;
+        if (!text_starts(entry->d_name, "heaptap.") ||
+            fstatat(dirfd(stream), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(stat.st_mode) ||
+            stat.st_uid != owner)
+            continue;
+        int length = snprintf(file.path, sizeof file.path, "%s/%s", directory, entry->d_name);
+        if (length > 0 && (size_t)length < sizeof file.path && reader_peek(&file.summary, file.path, NULL) &&
+            file.summary.owner == owner)
+            done = add(list, &file);
+    }
+    if (stream)
+        closedir(stream);
+    return done;
+}
+
+bool find_all(struct find_list *list, uid_t owner, struct err *err)
+{
+    const char *chosen = getenv("HEAPTAP_DIR");
+    bool done = true;
+    *list = (struct find_list){0};
+    if (chosen && chosen[0] && strcmp(chosen, "/dev/shm") != 0 && strcmp(chosen, "/tmp") != 0)
+        done = scan(list, chosen, owner);
+    done = done && scan(list, "/dev/shm", owner) && scan(list, "/tmp", owner);
+    if (!done)
+        return err_set(err, "no memory for the list of buffers");
+    if (list->count)
+        qsort(list->file, list->count, sizeof *list->file, compare_paths);
+    return true;
+}
+
+void find_free(struct find_list *list)
+{
+    free(list->file);
+    *list = (struct find_list){0};
+}
+
+/* The best file of a list for a process: the living one's own, else the latest. */
+static const struct find_file *choose(const struct find_list *list, uint32_t pid)
+{
+    const struct find_file *best = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct find_file *file = &list->file[i];
+        if (file->summary.header.pid != pid)
+            continue;
+        bool running = file->summary.process == READER_RUNNING;
+        bool best_running = best && best->summary.process == READER_RUNNING;
+        if (!best || (running && !best_running) ||
+            (running == best_running &&
+             file->summary.header.start_realtime_ns > best->summary.header.start_realtime_ns))
+            best = file;
+    }
+    return best;
+}
+
+bool find_pid(uint32_t pid, char *path, size_t capacity, uid_t *owner, struct err *err)
+{
+    struct find_list list;
+    uid_t users[2] = {geteuid()};
+    size_t count = 1;
+    bool found = false;
+    if (users[0] == 0 && process_owner(pid, &users[1]) && users[1] != 0)
+        count = 2;
+    for (size_t i = count; i-- > 0 && !found;) {
+        if (!find_all(&list, users[i], err))
+            return false;
+        const struct find_file *file = choose(&list, pid);
+        found = file && text_copy(path, capacity, file->path);
+        *owner = users[i];
+        find_free(&list);
+    }
+    return found ? true
+                 : err_set(err,
+                           "no buffer of process %u in $HEAPTAP_DIR, /dev/shm or /tmp: was it started with "
+                           "libheaptap.so? name its file if it is elsewhere",
+                           pid);
+}

@@ -1,0 +1,240 @@
+#include "tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_STACK_RANK 0xffffffffu
+
+/* What is needed only while building. */
+struct build {
+    struct names *names;
+    const struct profile *profile;
+    enum profile_view view;
+    uint32_t *row;  /* by profile node: 0 has no value, 1 has; later its tree node */
+    uint32_t *list; /* profile nodes that have one, ascending */
+    uint32_t listed;
+    uint32_t *rank; /* by place: order of its name, equal for equal names. 0: not used */
+    uint32_t *hash; /* tree nodes by (parent, rank) */
+    uint32_t hash_mask;
+    struct tree *tree;
+};
+
+static int compare_u32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int compare_names(const void *a, const void *b, void *arg)
+{
+    char x[NAMES_TEXT_MAX], y[NAMES_TEXT_MAX];
+    names_text(arg, *(const uint32_t *)a, x, sizeof x);
+    names_text(arg, *(const uint32_t *)b, y, sizeof y);
+    return strcmp(x, y);
+}
+
+/* Visits every node on the way from the sites of the view to the root once; counts, or lists if there is a list. */
+static void walk_sites(struct build *build, uint32_t mark)
+{
+    build->listed = 0;
+    for (uint32_t i = 0; i < build->profile->site_count; i++) {
+        const struct profile_site *site = &build->profile->sites[i];
+        if (!profile_view_bytes(build->view, site))
+            continue;
+        for (uint32_t node = site->node; node && build->row[node] != mark; node = build->profile->nodes[node].parent) {
+            build->row[node] = mark;
+            if (build->list)
+                build->list[build->listed] = node;
+            build->listed++;
+        }
+    }
+}
+
+static bool list_nodes(struct build *build)
+{
+    build->row = calloc(build->profile->node_count, sizeof *build->row);
+    if (!build->row)
+        return false;
+    walk_sites(build, 1);
+    build->list = malloc(((size_t)build->listed + 1) * sizeof *build->list);
+    if (!build->list)
+        return false;
+    walk_sites(build, 2);
+    qsort(build->list, build->listed, sizeof *build->list, compare_u32);
+    return true;
+}
+
+/* Resolves the places of the listed nodes and ranks them by name. */
+static bool rank_places(struct build *build)
+{
+    uint32_t used = 0, rank = 0;
+    build->rank = calloc(build->profile->place_count, sizeof *build->rank);
+    uint32_t *order = NULL;
+    if (!build->rank)
+        return false;
+    for (uint32_t i = 0; i < build->listed; i++) {
+        uint32_t place = build->profile->nodes[build->list[i]].place;
+        used += !build->rank[place];
+        build->rank[place] = 1;
+        if (!names_resolve(build->names, place))
+            return false;
+    }
+    order = malloc(((size_t)used + 1) * sizeof *order);
+    if (!order)
+        return false;
+    used = 0;
+    for (uint32_t i = 0; i < build->listed; i++) {
+        uint32_t place = build->profile->nodes[build->list[i]].place;
+        if (build->rank[place] == 1)
+            order[used++] = place;
+        build->rank[place] = 2;
+    }
+    qsort_r(order, used, sizeof *order, compare_names, build->names);
+    for (uint32_t i = 0; i < used; i++) {
+        rank += i == 0 || compare_names(&order[i - 1], &order[i], build->names) != 0;
+        build->rank[order[i]] = rank;
+    }
+    free(order);
+    return true;
+}
+
+static uint32_t rank_of(const struct build *build, uint32_t place)
+{
+    return place == NAMES_NO_STACK ? NO_STACK_RANK : build->rank[place];
+}
+
+/* The child of `parent` with the name of `place`, made if there is none. */
+static uint32_t merged_child(struct build *build, uint32_t parent, uint32_t place)
+{
+    struct tree *tree = build->tree;
+    uint32_t rank = rank_of(build, place);
+    uint64_t mixed = ((uint64_t)parent << 32 | rank) * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t at = (uint32_t)(mixed >> 32) & build->hash_mask;
+    for (; build->hash[at]; at = (at + 1) & build->hash_mask) {
+        const struct tree_node *node = &tree->nodes[build->hash[at]];
+        if (node->parent == parent && rank_of(build, node->place) == rank)
+            return build->hash[at];
+    }
+    build->hash[at] = tree->count;
+    tree->nodes[tree->count] = (struct tree_node){parent, place};
+    return tree->count++;
+}
+
+static bool merge_nodes(struct build *build)
+{
+    size_t capacity = 16;
+    while (capacity < ((size_t)build->listed + 2) / 3 * 4)
+        capacity *= 2;
+    build->hash = calloc(capacity, sizeof *build->hash);
+    build->hash_mask = (uint32_t)(capacity - 1);
+    build->tree->nodes = malloc(((size_t)build->listed + 2) * sizeof *build->tree->nodes);
+    if (!build->hash || !build->tree->nodes)
+        return false;
+    build->tree->nodes[0] = (struct tree_node){0, NAMES_NO_STACK};
+    build->tree->count = 1;
+    build->row[0] = 0;
+    for (uint32_t i = 0; i < build->listed; i++) {
+        uint32_t id = build->list[i];
+        const struct profile_node *node = &build->profile->nodes[id];
+        build->row[id] = merged_child(build, build->row[node->parent], node->place);
+    }
+    return true;
+}
+
+static int compare_leaves(const void *a, const void *b)
+{
+    return compare_u32(&((const struct tree_leaf *)a)->node, &((const struct tree_leaf *)b)->node);
+}
+
+static bool collect_leaves(struct build *build)
+{
+    struct tree *tree = build->tree;
+    uint32_t sites = 0, kept = 0;
+    for (uint32_t i = 0; i < build->profile->site_count; i++)
+        sites += profile_view_bytes(build->view, &build->profile->sites[i]) != 0;
+    tree->leaves = malloc(((size_t)sites + 1) * sizeof *tree->leaves);
+    if (!tree->leaves)
+        return false;
+    for (uint32_t i = 0; i < build->profile->site_count; i++) {
+        const struct profile_site *site = &build->profile->sites[i];
+        uint64_t value = profile_view_bytes(build->view, site);
+        if (!value)
+            continue;
+        uint32_t node = site->node ? build->row[site->node] : merged_child(build, 0, NAMES_NO_STACK);
+        tree->leaves[tree->leaf_count++] = (struct tree_leaf){node, value};
+    }
+    qsort(tree->leaves, tree->leaf_count, sizeof *tree->leaves, compare_leaves);
+    for (uint32_t i = 0; i < tree->leaf_count; i++) {
+        if (kept && tree->leaves[kept - 1].node == tree->leaves[i].node)
+            tree->leaves[kept - 1].value += tree->leaves[i].value;
+        else
+            tree->leaves[kept++] = tree->leaves[i];
+    }
+    tree->leaf_count = kept;
+    return true;
+}
+
+static int compare_children(const void *a, const void *b, void *arg)
+{
+    const struct build *build = arg;
+    const struct tree_node *x = &build->tree->nodes[*(const uint32_t *)a],
+                           *y = &build->tree->nodes[*(const uint32_t *)b];
+    uint32_t x_rank = rank_of(build, x->place), y_rank = rank_of(build, y->place);
+    if (x->parent != y->parent)
+        return x->parent < y->parent ? -1 : 1;
+    return (x_rank > y_rank) - (x_rank < y_rank);
+}
+
+static bool sort_children(struct build *build)
+{
+    struct tree *tree = build->tree;
+    tree->child = malloc(((size_t)tree->count + 1) * sizeof *tree->child);
+    tree->first = malloc(((size_t)tree->count + 1) * sizeof *tree->first);
+    if (!tree->child || !tree->first)
+        return false;
+    for (uint32_t i = 1; i < tree->count; i++)
+        tree->child[i - 1] = i;
+    qsort_r(tree->child, tree->count - 1, sizeof *tree->child, compare_children, build);
+    uint32_t at = 0;
+    for (uint32_t node = 0; node <= tree->count; node++) {
+        while (at < tree->count - 1 && tree->nodes[tree->child[at]].parent < node)
+            at++;
+        tree->first[node] = at;
+    }
+    return true;
+}
+
+bool tree_build(struct tree *tree, struct names *names, enum profile_view view, struct err *err)
+{
+    struct build build = {.names = names, .profile = names->profile, .view = view, .tree = tree};
+    memset(tree, 0, sizeof *tree);
+    bool done = list_nodes(&build) && rank_places(&build) && merge_nodes(&build) && collect_leaves(&build);
+    free(build.hash);
+    free(build.list);
+    free(build.row);
+    done = done && sort_children(&build);
+    free(build.rank);
+    return done ? true : err_set(err, "no memory for a call tree of %u nodes", build.listed);
+}
+
+void tree_free(struct tree *tree)
+{
+    free(tree->nodes);
+    free(tree->leaves);
+    free(tree->first);
+    free(tree->child);
+    memset(tree, 0, sizeof *tree);
+}
+
+uint64_t tree_value(const struct tree *tree, uint32_t node)
+{
+    uint32_t low = 0, high = tree->leaf_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (tree->leaves[middle].node < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < tree->leaf_count && tree->leaves[low].node == node ? tree->leaves[low].value : 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * The call tree of one view, with frames of equal name below equal callers made one: what folded text, reports and flame graphs show.
+ * Only stacks with a value are in it. Children are in the order of their names.
+ */
+#ifndef HEAPTAP_TREE_H
+#define HEAPTAP_TREE_H
+
+#include "names.h"
+
+struct tree_node {
+    uint32_t parent; /* less than its own index; node 0 is the root */
+    uint32_t place;  /* one of the places with this name; NAMES_NO_STACK */
+};
+
+struct tree_leaf {
+    uint32_t node;
+    uint64_t value; /* of the stacks that end here, not of what lies below */
+};
+
+struct tree {
+    uint32_t count;
+    struct tree_node *nodes; /* [0] is the root */
+    uint32_t leaf_count;
+    struct tree_leaf *leaves; /* by node, each once, values other than 0 */
+    uint32_t *first;          /* children of node i: child[first[i]] .. child[first[i + 1] - 1], by name */
+    uint32_t *child;
+};
+
+/* Builds the tree, resolving the names of its places. Time: n log n. tree_free may be called in either case. */
+bool tree_build(struct tree *tree, struct names *names, enum profile_view view, struct err *err);
+void tree_free(struct tree *tree);
+
+/* Own value of a node (binary search in leaves). */
+uint64_t tree_value(const struct tree *tree, uint32_t node);
+
+#endif

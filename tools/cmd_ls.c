@@ -1,0 +1,58 @@
+#include "tool.h"
+
+#include <report/find.h>
+
+#include <common/text.h>
+#include <getopt.h>
+#include <time.h>
+#include <unistd.h>
+
+const char help_ls[] = "usage: heaptap ls\n"
+                       "\n"
+                       "Lists the buffers of your processes, living and dead, in $HEAPTAP_DIR, /dev/shm and /tmp: PID, "
+                       "state (running, exited,\n"
+                       "killed, unknown), bytes that the file takes, seconds since it began, program, path.\n"
+                       "\n"
+                       "  -h, --help  this text\n";
+
+static const char *state_word(const struct reader_summary *summary)
+{
+    if (summary->process == READER_RUNNING)
+        return "running";
+    if (summary->process == READER_UNKNOWN)
+        return "unknown";
+    return summary->header.state == HT_STATE_EXITING ? "exited" : "killed";
+}
+
+static void print_file(const struct find_file *file)
+{
+    const struct ht_header *header = &file->summary.header;
+    uint64_t now = (uint64_t)time(NULL), began = header->start_realtime_ns / 1000000000;
+    printf("%7u  %-8s %10llu %8llu  ", header->pid, state_word(&file->summary),
+           (unsigned long long)file->summary.data_bytes, (unsigned long long)(now > began ? now - began : 0));
+    tool_print_text(stdout, text_basename(header->exe));
+    printf("  ");
+    tool_print_text(stdout, file->path);
+    putchar('\n');
+}
+
+int cmd_ls(const struct tool_verb *verb, int argc, char **argv)
+{
+    static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {0}};
+    struct find_list list;
+    struct err err;
+    for (int found; (found = getopt_long(argc, argv, ":h", longs, NULL)) != -1;)
+        return found == 'h' ? tool_help(verb) : tool_bad_option(verb, found, argv);
+    if (optind != argc)
+        return tool_usage(verb, "takes no file");
+    if (!find_all(&list, geteuid(), &err)) {
+        find_free(&list);
+        return tool_fail(&err);
+    }
+    if (list.count)
+        printf("%7s  %-8s %10s %8s  %s  %s\n", "PID", "STATE", "BYTES", "SECONDS", "PROGRAM", "FILE");
+    for (size_t i = 0; i < list.count; i++)
+        print_file(&list.file[i]);
+    find_free(&list);
+    return tool_finish(stdout, "standard output");
+}

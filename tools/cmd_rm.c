@@ -1,0 +1,86 @@
+#include "tool.h"
+
+#include <report/find.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char help_rm[] =
+    "usage: heaptap rm [--force] FILE|PID...\n"
+    "       heaptap rm --dead\n"
+    "\n"
+    "Removes buffers: only files that are yours and are buffers, and those of living processes only with --force (the "
+    "process\n"
+    "goes on recording into a file without a name).\n"
+    "\n"
+    "      --dead   all of yours in $HEAPTAP_DIR, /dev/shm and /tmp whose process is certainly gone\n"
+    "      --force  also of a process that lives, or may live\n"
+    "  -h, --help   this text\n";
+
+/* Removes one file after looking at it. */
+static bool remove_file(const char *path, bool force, struct err *err)
+{
+    struct reader_summary summary;
+    if (!reader_peek(&summary, path, err))
+        return false;
+    if (summary.owner != geteuid())
+        return err_set(err, "%s: belongs to user %u, not to you; not removed", path, (unsigned)summary.owner);
+    if (summary.process != READER_ENDED && !force)
+        return err_set(err, "%s: process %u %s; not removed, --force does", path, summary.header.pid,
+                       summary.process == READER_RUNNING ? "runs" : "may run");
+    return unlink(path) == 0 ? true : err_system(err, "remove", path);
+}
+
+static bool remove_target(const char *target, bool force, struct err *err)
+{
+    char *end, path[512];
+    uid_t owner;
+    struct stat stat;
+    unsigned long pid = strtoul(target, &end, 10);
+    if (target[0] < '1' || target[0] > '9' || *end || pid > INT32_MAX || lstat(target, &stat) == 0)
+        return remove_file(target, force, err);
+    return find_pid((uint32_t)pid, path, sizeof path, &owner, err) && remove_file(path, force, err);
+}
+
+static int remove_dead(void)
+{
+    struct find_list list;
+    struct err err;
+    int status = TOOL_DONE;
+    if (!find_all(&list, geteuid(), &err))
+        status = tool_fail(&err);
+    for (size_t i = 0; i < list.count && status == TOOL_DONE; i++)
+        if (list.file[i].summary.process == READER_ENDED && !remove_file(list.file[i].path, false, &err))
+            status = tool_fail(&err);
+    find_free(&list);
+    return status;
+}
+
+int cmd_rm(const struct tool_verb *verb, int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"dead", no_argument, NULL, 'd'}, {"force", no_argument, NULL, 'F'}, {"help", no_argument, NULL, 'h'}, {0}};
+    bool dead = false, force = false;
+    struct err err;
+    int status = TOOL_DONE;
+    for (int found; (found = getopt_long(argc, argv, ":h", longs, NULL)) != -1;) {
+        switch (found) {
+        case 'd': dead = true; break;
+        case 'F': force = true; break;
+        case 'h': return tool_help(verb);
+        default: return tool_bad_option(verb, found, argv);
+        }
+    }
+    if (dead == (optind < argc))
+        return tool_usage(verb, "needs files or PIDs, or --dead");
+    if (dead)
+        return remove_dead();
+    for (; optind < argc; optind++)
+        if (!remove_target(argv[optind], force, &err))
+            status = tool_fail(&err);
+    return status;
+}
