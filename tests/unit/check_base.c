@@ -37,10 +37,9 @@ START_TEST(counts_right_between_the_two_stores)
     uint64_t sum = 0;
     for (int round = 0; round < 200; round++) {
         uint32_t step = small[round % (int)ARRAY_LEN(small)];
-        uint32_t hi_before = count.hi;
         for (uint64_t n = step; n;) { /* count_add takes large steps in parts; look into each */
             uint32_t part = n > 0x40000000 ? 0x40000000 : (uint32_t)n;
-            hi_before = count.hi;
+            uint32_t hi_before = count.hi;
             count_add(&count, part);
             sum += part;
             n -= part;
