@@ -22,16 +22,18 @@
 
 #include "base.h"
 
-/* Where a walk stands: the address of the next instruction (a return address, or an interrupted one) and registers. */
-struct regs {
-    uintptr_t pc;
-    uintptr_t reg[8];
-};
-
 #if defined(__x86_64__) && defined(__LP64__)
 #include "arch/x86_64.h"
 #else
 #include "arch/generic.h"
+#endif
+
+#if ARCH_SYSCALLS
+/* Where a walk stands: the address of the next instruction (a return address, or an interrupted one) and registers. */
+struct regs {
+    uintptr_t pc;
+    uintptr_t reg[ARCH_REGS];
+};
 #endif
 
 #endif

@@ -4,13 +4,13 @@
 #include "sys.h"
 #include <common/text.h>
 
-#define BUDGET_LEAST  (512u << 10)
+#define BUDGET_LEAST (512u << 10)
 #define DEPTH_DEFAULT 8192
-#define DEPTH_MOST    65536
-#define KEEP_DEFAULT  8
+#define DEPTH_MOST 65536
+#define KEEP_DEFAULT 8
 #define FILES_DEFAULT 256
-#define FILES_MOST    1000 /* outfile_keep.c looks at no more */
-#define VALUE_SHOWN   40   /* characters of a bad value that `problem` repeats */
+#define FILES_MOST 1000 /* outfile_keep.c looks at no more */
+#define VALUE_SHOWN 40  /* characters of a bad value that `problem` repeats */
 
 /* What a variable's function may need to say what is wrong. */
 struct setting {

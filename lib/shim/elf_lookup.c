@@ -27,7 +27,7 @@ static uint32_t sysv_hash(const char *name)
     return hash;
 }
 
-bool elf_symbols(const ElfW(Phdr) *headers, size_t count, uintptr_t bias, struct elf_symbols *out)
+bool elf_symbols(const ElfW(Phdr) * headers, size_t count, uintptr_t bias, struct elf_symbols *out)
 {
     const ElfW(Dyn) *dynamic = NULL;
     *out = (struct elf_symbols){.bias = bias};

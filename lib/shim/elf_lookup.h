@@ -8,15 +8,15 @@
 
 struct elf_symbols {
     uintptr_t bias;
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     const char *names;
-    const ElfW(Half) *versions; /* NULL: not versioned */
-    const uint32_t *gnu_hash;   /* NULL: none */
-    const ElfW(Word) *sysv_hash;
+    const ElfW(Half) * versions; /* NULL: not versioned */
+    const uint32_t *gnu_hash;    /* NULL: none */
+    const ElfW(Word) * sysv_hash;
 };
 
 /* False: the object has no dynamic symbol table (or no hash of it). */
-bool elf_symbols(const ElfW(Phdr) *headers, size_t count, uintptr_t bias, struct elf_symbols *out);
+bool elf_symbols(const ElfW(Phdr) * headers, size_t count, uintptr_t bias, struct elf_symbols *out);
 
 uint32_t elf_gnu_hash(const char *name);
 

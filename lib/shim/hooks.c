@@ -1,10 +1,117 @@
-/* The exported names. For now each only forwards. */
-#include "real.h"
+/* malloc and its family. */
+#include "hooks.h"
 
-#define FORWARD(result, name, parameters, arguments)                                                                    \
-    EXPORT result name parameters;                                                                                     \
-    EXPORT result name parameters                                                                                      \
-    {                                                                                                                  \
-        return real.name arguments;                                                                                    \
+#include "slots.h"
+
+COLD void hooks_nested_alloc(const void *p)
+{
+    struct thread *t = thread_self;
+    if (!p || !t || !t->ready || !t->guard || p == t->nested || p == t->subject)
+        return;
+    t->nested = p; /* whether it is the outer hook's own block shows when that one returns */
+    t->nested_count++;
+}
+
+COLD void hooks_nested_free(const void *p)
+{
+    struct thread *t = thread_self;
+    if (!t || !t->ready || !t->guard || p == t->subject)
+        return;
+    count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_FREE], 1);
+}
+
+COLD void hooks_settle_nested(struct thread *t, const void *p)
+{
+    if (t->nested == p)
+        t->nested_count--;
+    if (t->nested_count)
+        count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], t->nested_count);
+    t->nested_count = 0;
+    t->nested = NULL;
+}
+
+void hooks_realloc_done(struct thread *t, const void *p, const void *q, uint64_t size, bool freed,
+                        const struct hook_realloc *state)
+{
+    if (p && (q || freed)) {
+        if (state->known)
+            record_freed(t, p, &state->block, HT_EVENT_REALLOC);
+        else
+            record_unknown_free(t);
+    } else if (state->known) {
+        record_put_back(t, p, &state->block);
     }
-REAL_LIST(FORWARD)
+    if (q)
+        record_alloc(t, q, size, p ? HT_EVENT_REALLOC : 0);
+}
+
+HOOK(void *, malloc, (size_t size))
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    return hook_allocated(t, &guard, real.malloc(size), size);
+}
+
+HOOK(void *, calloc, (size_t n, size_t size))
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    return hook_allocated(t, &guard, real.calloc(n, size), (uint64_t)n * size);
+}
+
+HOOK(void *, realloc, (void *p, size_t size))
+{
+    struct guard guard;
+    struct hook_realloc state;
+    struct thread *t = hook_reallocating(&guard, p, &state);
+    void *q = real.realloc(p, size);
+    return hook_reallocated(t, &guard, p, q, size, !size, &state);
+}
+
+HOOK(void *, reallocarray, (void *p, size_t n, size_t size))
+{
+    struct guard guard;
+    struct hook_realloc state;
+    struct thread *t = hook_reallocating(&guard, p, &state);
+    void *q = real.reallocarray(p, n, size);
+    return hook_reallocated(t, &guard, p, q, (uint64_t)n * size, !n || !size, &state);
+}
+
+#define FREE_HOOK(name, parameters, arguments)                                                                         \
+    HOOK(void, name, parameters)                                                                                       \
+    {                                                                                                                  \
+        struct guard guard;                                                                                            \
+        struct thread *t = p ? hook_freeing(&guard, p) : NULL;                                                         \
+        real.name arguments;                                                                                           \
+        hook_freed(t, &guard, p);                                                                                      \
+    }
+FREE_HOOK(free, (void *p), (p))
+FREE_HOOK(cfree, (void *p), (p))
+FREE_HOOK(free_sized, (void *p, size_t size), (p, size))
+FREE_HOOK(free_aligned_sized, (void *p, size_t alignment, size_t size), (p, alignment, size))
+
+HOOK(int, posix_memalign, (void **out, size_t alignment, size_t size))
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    int error = real.posix_memalign(out, alignment, size);
+    hook_allocated(t, &guard, error ? NULL : *out, size);
+    return error;
+}
+
+#define ALIGNED_HOOK(name, parameters, arguments)                                                                      \
+    HOOK(void *, name, parameters)                                                                                     \
+    {                                                                                                                  \
+        struct guard guard;                                                                                            \
+        struct thread *t = thread_enter(&guard);                                                                       \
+        return hook_allocated(t, &guard, real.name arguments, size);                                                   \
+    }
+ALIGNED_HOOK(memalign, (size_t alignment, size_t size), (alignment, size))
+ALIGNED_HOOK(aligned_alloc, (size_t alignment, size_t size), (alignment, size))
+ALIGNED_HOOK(valloc, (size_t size), (size))
+ALIGNED_HOOK(pvalloc, (size_t size), (size))
+
+HOOK(size_t, malloc_usable_size, (void *p))
+{
+    return real.malloc_usable_size(p);
+}

@@ -1,5 +1,6 @@
 #include "real.h"
 
+#include "cold.h"
 #include "elf_lookup.h"
 #include <common/text.h>
 #include <errno.h>
@@ -136,7 +137,7 @@ static void *stand_in_mallocx(size_t size, int flags)
 }
 
 /* One block of stand-ins a prefix. Without jemalloc below, a size is what malloc_usable_size says. */
-#define ABSENT_JEMALLOC(prefix)                                                                                         \
+#define ABSENT_JEMALLOC(prefix)                                                                                        \
     static void *absent_##prefix##mallocx(size_t size, int flags)                                                      \
     {                                                                                                                  \
         return stand_in_mallocx(size, flags);                                                                          \
@@ -175,7 +176,7 @@ ABSENT_JEMALLOC()
 ABSENT_JEMALLOC(je_)
 ABSENT_JEMALLOC(_rjem_)
 
-#define ABSENT_PREFIXED(prefix)                                                                                         \
+#define ABSENT_PREFIXED(prefix)                                                                                        \
     static void *absent_##prefix##malloc(size_t size)                                                                  \
     {                                                                                                                  \
         return real.malloc(size);                                                                                      \
@@ -250,7 +251,7 @@ static long absent_syscall(long n, long a, long b, long c, long d, long e, long 
 
 /* ---- First calls: look everything up, then call what was found. ---- */
 
-#define REAL_FIRST(result, name, parameters, arguments)                                                                 \
+#define REAL_FIRST(result, name, parameters, arguments)                                                                \
     static result first_##name parameters                                                                              \
     {                                                                                                                  \
         real_init();                                                                                                   \
@@ -272,8 +273,7 @@ struct wanted {
 
 static const struct wanted wanted[] = {
 #define REAL_WANTED(result, name, parameters, arguments) {#name, (void **)&real.name, (void *)absent_##name},
-    REAL_LIST(REAL_WANTED)
-    {"__errno_location", (void **)&next_errno_location, NULL},
+    REAL_LIST(REAL_WANTED){"__errno_location", (void **)&next_errno_location, NULL},
     {"clock_gettime", (void **)&next_clock_gettime, NULL},
 };
 
@@ -359,10 +359,10 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     return 0;
 }
 
-void real_init(void)
+static void look_up(void *unused)
 {
-    /* Not on the program's stack. The first call comes before any thread is made; a second one finds the same. */
     static struct search search;
+    (void)unused;
     search.first_object = true;
     search.past_shim = false;
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
@@ -374,10 +374,19 @@ void real_init(void)
         __atomic_store_n(wanted[i].slot, search.found[i] ? search.found[i] : wanted[i].absent, __ATOMIC_RELEASE);
 }
 
+COLD_STACK(door, 32u << 10, 1);
+
+void real_init(void)
+{
+    /* A thread that finds another one inside needs an answer all the same; the search gives the same one twice. */
+    if (!cold_run(&door, look_up, NULL))
+        look_up(NULL);
+}
+
 struct single {
     const char *name;
     uint32_t hash;
-    bool past_shim, anywhere;
+    bool past_shim;
     void *found;
     uintptr_t owner;
 };
@@ -393,26 +402,20 @@ static int visit_single(struct dl_phdr_info *info, size_t size, void *argument)
         single->past_shim = true;
         return 0;
     }
-    if (!(single->past_shim || single->anywhere) ||
-        !elf_symbols(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &object))
+    if (!single->past_shim || !elf_symbols(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &object))
         return 0;
     single->found = elf_lookup(&object, single->name, single->hash);
     single->owner = start;
     return single->found != NULL;
 }
 
-void *real_lookup(const char *name, bool anywhere, uintptr_t *owner_start)
+void *real_lookup(const char *name, uintptr_t *owner_start)
 {
     struct single single = {.name = name, .hash = elf_gnu_hash(name)};
     if (!real_facts.shim_end)
         real_init();
-    if (!dl_iterate_phdr)
-        return NULL;
-    dl_iterate_phdr(visit_single, &single);
-    if (!single.found && anywhere) {
-        single.anywhere = true;
+    if (dl_iterate_phdr)
         dl_iterate_phdr(visit_single, &single);
-    }
     if (owner_start)
         *owner_start = single.owner;
     return single.found;

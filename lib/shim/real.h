@@ -12,7 +12,7 @@
 #include <common/base.h>
 
 /* REAL(result, name, parameters, arguments): names as they are exported. */
-#define REAL_MALLOC_LIST(REAL)                                                                                          \
+#define REAL_MALLOC_LIST(REAL)                                                                                         \
     REAL(void *, malloc, (size_t size), (size))                                                                        \
     REAL(void *, calloc, (size_t n, size_t size), (n, size))                                                           \
     REAL(void *, realloc, (void *p, size_t size), (p, size))                                                           \
@@ -29,7 +29,7 @@
     REAL(size_t, malloc_usable_size, (void *p), (p))
 
 /* jemalloc's own interface, which exists under three prefixes. */
-#define REAL_JEMALLOC_LIST(REAL, prefix)                                                                                \
+#define REAL_JEMALLOC_LIST(REAL, prefix)                                                                               \
     REAL(void *, prefix##mallocx, (size_t size, int flags), (size, flags))                                             \
     REAL(void *, prefix##rallocx, (void *p, size_t size, int flags), (p, size, flags))                                 \
     REAL(size_t, prefix##xallocx, (void *p, size_t size, size_t extra, int flags), (p, size, extra, flags))            \
@@ -39,7 +39,7 @@
     REAL(size_t, prefix##nallocx, (size_t size, int flags), (size, flags))
 
 /* jemalloc's malloc family under its two prefixes (jemallocator in Rust, --with-jemalloc-prefix). */
-#define REAL_PREFIXED_LIST(REAL, prefix)                                                                                \
+#define REAL_PREFIXED_LIST(REAL, prefix)                                                                               \
     REAL(void *, prefix##malloc, (size_t size), (size))                                                                \
     REAL(void *, prefix##calloc, (size_t n, size_t size), (n, size))                                                   \
     REAL(void *, prefix##realloc, (void *p, size_t size), (p, size))                                                   \
@@ -47,7 +47,7 @@
     REAL(int, prefix##posix_memalign, (void **out, size_t alignment, size_t size), (out, alignment, size))             \
     REAL(void *, prefix##aligned_alloc, (size_t alignment, size_t size), (alignment, size))
 
-#define REAL_MAP_LIST(REAL)                                                                                             \
+#define REAL_MAP_LIST(REAL)                                                                                            \
     REAL(void *, mmap, (void *at, size_t size, int protection, int flags, int fd, long offset),                        \
          (at, size, protection, flags, fd, offset))                                                                    \
     REAL(void *, mmap64, (void *at, size_t size, int protection, int flags, int fd, int64_t offset),                   \
@@ -57,12 +57,12 @@
          (at, size, new_size, flags, new_at))
 
 /* Passed through, only to notice that a seccomp filter goes in. */
-#define REAL_SECCOMP_LIST(REAL)                                                                                         \
+#define REAL_SECCOMP_LIST(REAL)                                                                                        \
     REAL(int, prctl, (int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d),                 \
          (option, a, b, c, d))                                                                                         \
     REAL(long, syscall, (long n, long a, long b, long c, long d, long e, long f), (n, a, b, c, d, e, f))
 
-#define REAL_LIST(REAL)                                                                                                 \
+#define REAL_LIST(REAL)                                                                                                \
     REAL_MALLOC_LIST(REAL)                                                                                             \
     REAL_JEMALLOC_LIST(REAL, )                                                                                         \
     REAL_JEMALLOC_LIST(REAL, je_)                                                                                      \
@@ -82,11 +82,11 @@ extern struct real real;
 
 /* What the lookup learnt on the way. Valid after real_init(). */
 struct real_facts {
-    uintptr_t shim_start, shim_end;       /* this library */
-    uintptr_t loader_start, loader_end;   /* ld.so; on musl, which is one object, libc */
-    bool malloc_elsewhere;                /* an object before this one defines malloc: the program never calls ours */
-    char malloc_owner[256];               /* path of the object that defines the malloc in use */
-    bool own_new;                         /* the next operator new comes from the object that defines the next malloc (jemalloc, tcmalloc) */
+    uintptr_t shim_start, shim_end;     /* this library */
+    uintptr_t loader_start, loader_end; /* ld.so; on musl, which is one object, libc */
+    bool malloc_elsewhere;              /* an object before this one defines malloc: the program never calls ours */
+    char malloc_owner[256];             /* path of the object that defines the malloc in use */
+    bool own_new; /* the next operator new comes from the object that defines the next malloc (jemalloc, tcmalloc) */
 };
 extern struct real_facts real_facts;
 
@@ -94,11 +94,11 @@ extern struct real_facts real_facts;
 void real_init(void);
 
 /*
- * Address of the next definition of `name` after this library; with `anywhere`, else the first in any object but this one (objects loaded
- * RTLD_LOCAL). NULL: none. `owner_start` (may be NULL) gets the start of the defining object.
+ * Address of the first definition of `name` after this library in load order, also in objects that were loaded later and RTLD_LOCAL. NULL: none.
+ * `owner_start` (may be NULL) gets the start of the defining object.
  * Context: cold; takes the loader's lock through dl_iterate_phdr.
  */
-void *real_lookup(const char *name, bool anywhere, uintptr_t *owner_start);
+void *real_lookup(const char *name, uintptr_t *owner_start);
 
 /* Sets errno of the calling thread, for the stand-ins and for nothing else. */
 void real_set_errno(int value);

@@ -23,9 +23,9 @@ enum rule_kind {
 enum rule_base { BASE_CFA, BASE_FP, BASE_SP }; /* CFA, r[1], r[0] */
 
 #define RULE_CFA_LOADED 0x1u
-#define RULE_SIGNAL 0x2u         /* the caller was interrupted here: its pc is exact, and its stack may be another one */
+#define RULE_SIGNAL 0x2u /* the caller was interrupted here: its pc is exact, and its stack may be another one */
 #define RULE_RA_IN_REGISTER 0x4u
-#define RULE_FULL 0x8u           /* cfa_reg >= ARCH_REGS_FAST: needs the full walk */
+#define RULE_FULL 0x8u /* cfa_reg >= ARCH_REGS_FAST: needs the full walk */
 
 #define SAVED_NONE ((arch_saved)((arch_saved)1 << (8 * sizeof(arch_saved) - 1)))
 

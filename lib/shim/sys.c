@@ -19,8 +19,8 @@
 #include <linux/signal.h>
 #include <linux/sysinfo.h>
 
-#define ERRORS_MAX       4095 /* results from -1 down to this are errors */
-#define SIGNAL_SET_BYTES 8    /* of the kernel's sigset_t: 64 signals */
+#define ERRORS_MAX 4095    /* results from -1 down to this are errors */
+#define SIGNAL_SET_BYTES 8 /* of the kernel's sigset_t: 64 signals */
 
 static long call0(long n)
 {
@@ -61,9 +61,9 @@ void *sys_map_anonymous(void *at, size_t bytes, long *error)
     return memory;
 }
 
-void *sys_map_shared(int fd, size_t bytes, long *error)
+void *sys_map_shared(void *at, int fd, size_t bytes, long *error)
 {
-    return map(NULL, bytes, MAP_SHARED, fd, error);
+    return map(at, bytes, MAP_SHARED | (at ? MAP_FIXED : 0), fd, error);
 }
 
 long sys_unmap(void *at, size_t bytes)
@@ -181,6 +181,12 @@ long sys_pid(void)
 long sys_parent_pid(void)
 {
     return call0(__NR_getppid);
+}
+
+void sys_thread_name(char name[16])
+{
+    name[0] = 0;
+    sys_call(__NR_prctl, PR_GET_NAME, (long)name, 0, 0, 0, 0);
 }
 
 long sys_tid(void)

@@ -22,7 +22,7 @@ bool sys_frozen(void);
 /* NULL on failure, with the reason in *error (-errno) if that is not NULL. */
 void *sys_map_anonymous(void *at, size_t bytes,
                         long *error); /* private, no swap reserved, not in core dumps; `at` replaces what is there */
-void *sys_map_shared(int fd, size_t bytes, long *error); /* read and write, from offset 0 */
+void *sys_map_shared(void *at, int fd, size_t bytes, long *error); /* read and write, from offset 0; `at` as above */
 long sys_unmap(void *at, size_t bytes);
 long sys_advise(void *at, size_t bytes, int advice);
 
@@ -56,7 +56,8 @@ long sys_statfs(int fd, struct sys_fs *fs);
 long sys_pid(void);
 long sys_parent_pid(void);
 long sys_tid(void);
-long sys_uid(void);           /* effective */
+void sys_thread_name(char name[16]); /* of the calling thread, as the kernel knows it */
+long sys_uid(void);                  /* effective */
 bool sys_is_privileged(void); /* exec gave it more rights than its caller had (AT_SECURE); asked once, at start */
 /* True if thread `tid` of process `pid` exists, or if that cannot be found out. */
 bool sys_thread_exists(long pid, long tid);

@@ -12,9 +12,9 @@
 
 /* A module as the teacher needs it. Addresses are those of this process. */
 struct teach_module {
-    uintptr_t start, end;      /* all its segments: the only memory that may be read */
+    uintptr_t start, end; /* all its segments: the only memory that may be read */
     uintptr_t bias;
-    uintptr_t table;           /* start of .eh_frame_hdr (PT_GNU_EH_FRAME) or .ARM.exidx; 0: none */
+    uintptr_t table; /* start of .eh_frame_hdr (PT_GNU_EH_FRAME) or .ARM.exidx; 0: none */
     size_t table_bytes;
 };
 

@@ -23,12 +23,15 @@ INLINE void arch_pause(void)
 /* rsp, rbp, then the other callee-saved registers, which only hand-written code and some realigned frames build a CFA on. */
 #define ARCH_REGS 7
 #define ARCH_REGS_FAST 2
-#define ARCH_DWARF {7, 6, 3, 12, 13, 14, 15}
+#define ARCH_DWARF                                                                                                     \
+    {                                                                                                                  \
+        7, 6, 3, 12, 13, 14, 15                                                                                        \
+    }
 #define ARCH_DWARF_PC 16
 #define ARCH_RA_WORDS (-1)
 typedef int8_t arch_saved;
 
-#define arch_caller(regs)                                                                                               \
+#define arch_caller(regs)                                                                                              \
     do {                                                                                                               \
         const uintptr_t *frame_ = __builtin_frame_address(0);                                                          \
         (regs)->pc = frame_[1];                                                                                        \
@@ -36,7 +39,7 @@ typedef int8_t arch_saved;
         (regs)->reg[1] = frame_[0];                                                                                    \
     } while (0)
 
-#define arch_here(regs)                                                                                                 \
+#define arch_here(regs)                                                                                                \
     __asm__ volatile("lea 0f(%%rip), %%rax\n\t"                                                                        \
                      "0: mov %%rax, 0(%0)\n\t"                                                                         \
                      "mov %%rsp, 8(%0)\n\t"                                                                            \
@@ -59,9 +62,9 @@ INLINE void arch_on_stack(void (*function)(void *), void *argument, void *top)
                      "mov %%rbx, %%rsp"
                      : "+D"(argument)
                      : [function] "r"(function), [top] "r"(top)
-                     : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-                       "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
-                       "memory", "cc");
+                     : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3",
+                       "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15", "memory", "cc");
 }
 
 INLINE uintptr_t arch_pc(uintptr_t raw)

@@ -1,0 +1,54 @@
+/*
+ * Cold work: what may need kilobytes of stack, or must not be interrupted, runs on a stack of its own with signals blocked, one thread at a time.
+ * The door is a try-lock that nobody waits for; a thread that finds it shut does without and counts that.
+ *
+ * All cold work there is: the lookup of the real functions (real.c), the start of a recording (session.c), reading the module list
+ * (modules.c), teaching a rule (rules.c).
+ */
+#ifndef HEAPTAP_COLD_H
+#define HEAPTAP_COLD_H
+
+#include "sys.h"
+#include <common/arch.h>
+
+struct cold {
+    uint32_t busy;
+    uint32_t tries; /* at the door: a few, where the work behind it takes microseconds */
+    char *top;      /* of its stack */
+};
+
+#define COLD_STACK(name, bytes, door_tries)                                                                            \
+    static char name##_stack[bytes] __attribute__((aligned(4096)));                                                    \
+    static struct cold name = {.tries = (door_tries), .top = name##_stack + (bytes)}
+
+/* Context: any thread, any stack; not signal-handlers of the thread that is inside (signals are blocked there). */
+INLINE bool cold_enter(struct cold *cold)
+{
+    for (uint32_t i = 0; i < cold->tries; i++) {
+        if (!word_get(&cold->busy) && word_swap(&cold->busy, 0, 1))
+            return true;
+        arch_pause();
+    }
+    return false;
+}
+
+INLINE void cold_leave(struct cold *cold)
+{
+    word_publish(&cold->busy, 0);
+}
+
+/* Runs the function on the cold stack. False: another thread is in there. */
+static __attribute__((cold, unused)) bool cold_run(struct cold *cold, void (*function)(void *), void *argument)
+{
+    struct sys_signals signals;
+    sys_block_signals(&signals);
+    bool inside = cold_enter(cold);
+    if (inside) {
+        arch_on_stack(function, argument, cold->top);
+        cold_leave(cold);
+    }
+    sys_restore_signals(&signals);
+    return inside;
+}
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * mmap and its family. What an allocator below maps for itself comes in while its hook is at work and is not the program's. brk, and mappings made
+ * inside libc (thread stacks, its malloc), do not pass here at all.
+ */
+#include "hooks.h"
+
+#include "section.h"
+#include <linux/mman.h>
+
+#define PAGE 4096u /* sizes count in these; a larger real page rounds further up in the kernel */
+#define FAILED ((void *)-1)
+#define FLAG_FIXED_NOREPLACE 0x100000
+
+/* Takes out what a call is about to replace. All but the last few are accounted for at once. */
+static void take_maps(struct thread *t, const void *p, uint64_t size, struct record_taken *taken)
+{
+    while (record_take_maps(t, p, size, taken))
+        record_unmapped(t, p, size, taken);
+}
+
+INLINE void *hook_mapped(struct thread *t, struct guard *guard, void *p, uint64_t size, int protection,
+                         const struct record_taken *taken)
+{
+    if (p == FAILED) {
+        record_put_back_maps(t, taken);
+    } else {
+        arch_caller(&t->walk.at);
+        if (taken->count)
+            record_unmapped(t, p, size, taken);
+        record_map(t, p, size, protection ? HT_KIND_MAP : HT_KIND_RESERVE);
+    }
+    hook_leave(t, guard, p);
+    return p;
+}
+
+#define MMAP_HOOK(name, offset_type)                                                                                   \
+    HOOK(void *, name, (void *at, size_t size, int protection, int flags, int fd, offset_type offset))                 \
+    {                                                                                                                  \
+        struct guard guard;                                                                                            \
+        struct record_taken taken;                                                                                     \
+        struct thread *t = thread_enter(&guard);                                                                       \
+        if (!t)                                                                                                        \
+            return real.name(at, size, protection, flags, fd, offset);                                                 \
+        uint64_t bytes = align_up(size, PAGE);                                                                         \
+        taken.count = 0;                                                                                               \
+        if ((flags & MAP_FIXED) && !(flags & FLAG_FIXED_NOREPLACE))                                                    \
+            take_maps(t, at, bytes, &taken);                                                                           \
+        void *p = real.name(at, size, protection, flags, fd, offset);                                                  \
+        return hook_mapped(t, &guard, p, bytes, protection, &taken);                                                   \
+    }
+MMAP_HOOK(mmap, long)
+MMAP_HOOK(mmap64, int64_t)
+
+HOOK(int, munmap, (void *at, size_t size))
+{
+    struct guard guard;
+    struct record_taken taken;
+    struct thread *t = thread_enter(&guard);
+    if (!t)
+        return real.munmap(at, size);
+    uint64_t bytes = align_up(size, PAGE);
+    taken.count = 0;
+    if (bytes && !((uintptr_t)at & (PAGE - 1)))
+        take_maps(t, at, bytes, &taken);
+    int error = real.munmap(at, size);
+    if (error)
+        record_put_back_maps(t, &taken);
+    else
+        record_unmapped(t, at, bytes, &taken);
+    hook_leave(t, &guard, at);
+    return error;
+}
+
+static int protection_of(const struct record_taken *taken)
+{
+    if (!taken->count)
+        return PROT_READ;
+    const struct ht_site *site = SECTION_RECORD(const struct ht_site, HT_SITES, taken->map[0].site);
+    return site->kind == HT_KIND_RESERVE ? PROT_NONE : PROT_READ;
+}
+
+/* In libc the last argument is variadic; as a fifth argument it is in the same place on every processor there is. */
+HOOK(void *, mremap, (void *at, size_t size, size_t new_size, int flags, void *new_at))
+{
+    struct guard guard;
+    struct record_taken taken;
+    struct thread *t = thread_enter(&guard);
+    if (!t)
+        return real.mremap(at, size, new_size, flags, new_at);
+    uint64_t bytes = align_up(size, PAGE), new_bytes = align_up(new_size, PAGE);
+    taken.count = 0;
+    if (bytes && !(flags & MREMAP_DONTUNMAP))
+        take_maps(t, at, bytes, &taken);
+    void *p = real.mremap(at, size, new_size, flags, new_at);
+    if (p == FAILED) {
+        record_put_back_maps(t, &taken);
+    } else {
+        int protection = protection_of(&taken);
+        record_unmapped(t, at, bytes, &taken);
+        if (flags & MREMAP_FIXED) {
+            take_maps(t, new_at, new_bytes, &taken);
+            record_unmapped(t, new_at, new_bytes, &taken);
+        }
+        arch_caller(&t->walk.at);
+        record_map(t, p, new_bytes, protection ? HT_KIND_MAP : HT_KIND_RESERVE);
+    }
+    hook_leave(t, &guard, p);
+    return p;
+}

@@ -1,0 +1,189 @@
+#include "live.h"
+
+#include "memory.h"
+#include "section.h"
+
+#define LINES_PER_RUN 64u /* a thread takes 4 KiB of lines at a time: no false sharing */
+#define LEVEL_BITS 13u
+#define LEVEL_SLOTS (1u << LEVEL_BITS)
+#define LEVEL_MASK (LEVEL_SLOTS - 1)
+#define ADDRESS_BITS (HT_REGION_SHIFT + 3 * LEVEL_BITS) /* 48 */
+#define CHAIN_LIMIT 100000u
+
+/* Private: first line of each 512 bytes of address space (line + 1), by three levels; and the line that follows each line. */
+static uint32_t **root[LEVEL_SLOTS];
+static uint32_t *following;
+
+bool live_init(uint32_t lines_max)
+{
+    static uint32_t capacity;
+    for (uint32_t i = 0; i < LEVEL_SLOTS; i++)
+        if (root[i])
+            root[i] = NULL;
+    if (!following || capacity < lines_max) {
+        following = memory_map((size_t)lines_max * sizeof *following);
+        capacity = lines_max;
+    }
+    section[HT_LINES].claimed = 0;
+    return following != NULL;
+}
+
+/* Head of the chain of an address; NULL: not there and not made. */
+static uint32_t *head_of(uintptr_t address, bool make)
+{
+    uint64_t region = (uint64_t)address >> HT_REGION_SHIFT;
+    if (region >> (3 * LEVEL_BITS))
+        return NULL;
+    uint32_t ***top = &root[region >> (2 * LEVEL_BITS)];
+    uint32_t **middle = __atomic_load_n(top, __ATOMIC_ACQUIRE);
+    if (UNLIKELY(!middle)) {
+        uint32_t **fresh = make ? memory_piece(LEVEL_SLOTS * sizeof *fresh) : NULL;
+        if (!fresh)
+            return NULL;
+        if (__atomic_compare_exchange_n(top, &middle, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            middle = fresh;
+    }
+    uint32_t **slot = &middle[(region >> LEVEL_BITS) & LEVEL_MASK];
+    uint32_t *leaf = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (UNLIKELY(!leaf)) {
+        uint32_t *fresh = make ? memory_piece(LEVEL_SLOTS * sizeof *fresh) : NULL;
+        if (!fresh)
+            return NULL;
+        if (__atomic_compare_exchange_n(slot, &leaf, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            leaf = fresh;
+    }
+    return &leaf[region & LEVEL_MASK];
+}
+
+INLINE struct ht_line *line_at(uint32_t id)
+{
+    return SECTION_RECORD(struct ht_line, HT_LINES, id);
+}
+
+INLINE uint32_t tag_for(enum ht_tag_state state, uintptr_t address)
+{
+    return (uint32_t)state | (uint32_t)(address & ((1u << HT_REGION_SHIFT) - 1)) << 3;
+}
+
+static uint64_t size_of(const struct ht_line *line, unsigned entry)
+{
+    uint64_t size = line->size[entry];
+    if (UNLIKELY(entry == 0 && HT_TAG_STATE(word_get(&line->tag[1])) == HT_TAG_HIGH))
+        size |= (uint64_t)line->size[1] << 32;
+    return size;
+}
+
+static void take(struct ht_line *line, unsigned entry, struct live_block *block)
+{
+    block->size = size_of(line, entry);
+    block->site = line->site[entry];
+    block->birth = line->birth[entry];
+    word_publish(&line->tag[entry], 0);
+    if (UNLIKELY(block->size >> 32))
+        word_publish(&line->tag[1], 0);
+}
+
+static void fill(struct ht_line *line, unsigned entry, uintptr_t address, const struct live_block *block)
+{
+    line->site[entry] = block->site;
+    line->size[entry] = (uint32_t)block->size;
+    line->birth[entry] = block->birth;
+    word_publish(&line->tag[entry], tag_for(HT_TAG_LIVE, address));
+}
+
+/* A line of this thread's run. */
+static uint32_t new_line(struct thread *t)
+{
+    if (t->line_next == t->line_end) {
+        uint32_t run = section_claim(&section[HT_LINES], LINES_PER_RUN);
+        if (run == SECTION_FULL)
+            return SECTION_FULL;
+        t->line_next = run;
+        t->line_end = run + LINES_PER_RUN;
+    }
+    return t->line_next++;
+}
+
+static enum live_result insert_in_new_line(struct thread *t, uint32_t *head, uintptr_t address,
+                                           const struct live_block *block)
+{
+    uint32_t id = new_line(t);
+    if (id == SECTION_FULL)
+        return LIVE_FULL;
+    struct ht_line *line = line_at(id);
+    uint64_t region = (uint64_t)address >> HT_REGION_SHIFT;
+    line->region_lo = (uint32_t)region;
+    line->region_hi = (uint16_t)(region >> 32);
+    if (UNLIKELY(block->size >> 32)) { /* a block of 4 GiB or more has its line to itself */
+        line->size[1] = (uint32_t)(block->size >> 32);
+        word_publish(&line->tag[1], HT_TAG_HIGH);
+    }
+    fill(line, 0, address, block);
+    uint32_t first = word_get(head);
+    do {
+        following[id] = first;
+    } while (!__atomic_compare_exchange_n(head, &first, id + 1, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    return LIVE_INSERTED;
+}
+
+enum live_result live_insert(struct thread *t, uintptr_t address, const struct live_block *block,
+                             struct live_block *old)
+{
+    uint32_t *head = head_of(address, true);
+    if (!head)
+        return LIVE_FULL;
+    const uint32_t wanted = tag_for(HT_TAG_LIVE, address);
+    struct ht_line *room = NULL;
+    unsigned room_entry = 0;
+    uint32_t steps = 0;
+    enum live_result result = LIVE_INSERTED;
+    for (uint32_t id = word_acquire(head); id && steps < CHAIN_LIMIT; id = following[id - 1], steps++) {
+        struct ht_line *line = line_at(id - 1);
+        for (unsigned entry = 0; entry < HT_LINE_ENTRIES; entry++) {
+            uint32_t tag = word_acquire(&line->tag[entry]);
+            if (UNLIKELY(tag == wanted)) {
+                take(line, entry, old);
+                result = LIVE_REPLACED;
+            } else if (!tag && !room) {
+                room = line;
+                room_entry = entry;
+            }
+        }
+    }
+    /* Other threads fill entries of this region too; what was empty may be taken by now. */
+    if (room && !(block->size >> 32) && word_swap(&room->tag[room_entry], 0, tag_for(HT_TAG_BUSY, address))) {
+        fill(room, room_entry, address, block);
+        return result;
+    }
+    return insert_in_new_line(t, head, address, block) == LIVE_FULL ? LIVE_FULL : result;
+}
+
+/* Entry of a live address; NULL: it is not there. */
+static struct ht_line *find(uintptr_t address, unsigned *entry)
+{
+    const uint32_t *head = head_of(address, false);
+    const uint32_t wanted = tag_for(HT_TAG_LIVE, address);
+    uint32_t steps = 0;
+    for (uint32_t id = head ? word_acquire(head) : 0; id && steps < CHAIN_LIMIT; id = following[id - 1], steps++) {
+        struct ht_line *line = line_at(id - 1);
+        for (*entry = 0; *entry < HT_LINE_ENTRIES; ++*entry)
+            if (word_acquire(&line->tag[*entry]) == wanted)
+                return line;
+    }
+    return NULL;
+}
+
+bool live_remove(uintptr_t address, struct live_block *block)
+{
+    unsigned entry;
+    struct ht_line *line = find(address, &entry);
+    if (line)
+        take(line, entry, block);
+    return line != NULL;
+}
+
+bool live_contains(uintptr_t address)
+{
+    unsigned entry;
+    return find(address, &entry) != NULL;
+}

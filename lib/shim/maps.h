@@ -1,0 +1,27 @@
+/*
+ * Live mappings: intervals of pages. A table of its own because an munmap may take a part of one, or several; it is searched end to end, which is
+ * little beside the system call that it accompanies. Guarded by a lock that is held over our own few stores only, and tried a bounded number of times.
+ */
+#ifndef HEAPTAP_MAPS_H
+#define HEAPTAP_MAPS_H
+
+#include "thread.h"
+
+void maps_init(uint32_t rows);
+
+struct map {
+    uintptr_t start, size;
+    uint32_t site;
+    uint32_t birth;
+};
+
+/* False: no row, or the table is busy. Context: the thread's own hook. */
+bool maps_insert(const struct map *map);
+
+/*
+ * Takes one mapping that overlaps [start, start + size) out; *map is what it was. False: there is none (more); *busy: the table could not be
+ * searched.
+ */
+bool maps_take(uintptr_t start, uintptr_t size, struct map *map, bool *busy);
+
+#endif

@@ -1,0 +1,90 @@
+#include "memory.h"
+
+#include "sys.h"
+#include <linux/mman.h>
+
+#define MAPPINGS_MAX 8192
+#define PIECES_BYTES (256u << 10)
+
+static struct mapping {
+    void *at;
+    size_t bytes;
+} mappings[MAPPINGS_MAX];
+static uint32_t mapping_count;
+static uint32_t wipe_refused;
+static size_t total_bytes;
+
+/* Pieces: (chunk, next free byte) in one word would not fit 32 bits, so a chunk has its own counter at its start. */
+struct chunk {
+    uint32_t used;
+};
+static struct chunk *chunk;
+
+void *memory_map(size_t bytes)
+{
+    void *at = sys_map_anonymous(NULL, bytes, NULL);
+    if (!at)
+        return NULL;
+    if (sys_advise(at, bytes, MADV_WIPEONFORK) < 0)
+        word_set(&wipe_refused, 1);
+    uint32_t row = word_add(&mapping_count, 1);
+    if (row >= MAPPINGS_MAX) { /* could not be emptied in a fork child */
+        sys_unmap(at, bytes);
+        word_set(&mapping_count, MAPPINGS_MAX);
+        return NULL;
+    }
+    mappings[row].bytes = bytes;
+    __atomic_store_n(&mappings[row].at, at, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&total_bytes, bytes, __ATOMIC_RELAXED);
+    return at;
+}
+
+void memory_unmap(void *at, size_t bytes)
+{
+    uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    for (uint32_t row = count; row-- > 0;)
+        if (mappings[row].at == at) {
+            mappings[row].at = NULL;
+            break;
+        }
+    sys_unmap(at, bytes);
+    __atomic_fetch_sub(&total_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+void *memory_piece(size_t bytes)
+{
+    uint32_t need = (uint32_t)align_up(bytes, 64);
+    for (int attempt = 0; attempt < 8; attempt++) {
+        struct chunk *seen = __atomic_load_n(&chunk, __ATOMIC_ACQUIRE);
+        if (seen) {
+            uint32_t at = word_add(&seen->used, need) + 64;
+            if (at + need <= PIECES_BYTES)
+                return (char *)seen + at;
+        }
+        struct chunk *fresh = memory_map(PIECES_BYTES);
+        if (!fresh)
+            return NULL;
+        if (!__atomic_compare_exchange_n(&chunk, &seen, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            memory_unmap(fresh, PIECES_BYTES);
+    }
+    return NULL;
+}
+
+bool memory_wiped_by_kernel(void)
+{
+    return !word_get(&wipe_refused);
+}
+
+void memory_wipe(void)
+{
+    uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    if (!memory_wiped_by_kernel())
+        for (uint32_t row = 0; row < count; row++)
+            if (mappings[row].at)
+                sys_advise(mappings[row].at, mappings[row].bytes, MADV_DONTNEED);
+}
+
+size_t memory_bytes(void)
+{
+    return __atomic_load_n(&total_bytes, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,27 @@
+/*
+ * The shim's own memory: private, zero, never returned. Never the program's allocator.
+ *
+ * What fork does with it: the child finds zeros (MADV_WIPEONFORK), so that fork copies no page table for it and a child's tables begin empty. Where
+ * the kernel cannot do that, memory_wipe() in the child has the same effect.
+ */
+#ifndef HEAPTAP_MEMORY_H
+#define HEAPTAP_MEMORY_H
+
+#include <common/base.h>
+
+/* A mapping of its own, zero-filled, page-aligned. NULL: none to be had. Context: any thread; makes system calls. */
+void *memory_map(size_t bytes);
+/* Gives back what memory_map returned and nobody else has seen. */
+void memory_unmap(void *at, size_t bytes);
+/* A piece of a larger mapping, zero-filled, 64-byte aligned, at most 64 KiB. Context: any thread; seldom makes a system call. */
+void *memory_piece(size_t bytes);
+
+/* True if the kernel wipes at fork. Asked once, when the first mapping is made. */
+bool memory_wiped_by_kernel(void);
+/* Fork child: empties everything that memory_map returned, unless the kernel did, and starts pieces anew. */
+void memory_wipe(void);
+
+/* Bytes mapped so far, for the budget. */
+size_t memory_bytes(void);
+
+#endif

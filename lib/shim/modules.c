@@ -1,0 +1,253 @@
+#include "modules.h"
+
+#include "cold.h"
+#include "real.h"
+#include "rules.h"
+#include "section.h"
+#include "session.h"
+#include <common/text.h>
+#include <elf.h>
+#include <link.h>
+
+#define MODULES_MAX 2048
+
+extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) __attribute__((weak));
+
+uint32_t modules_dirty = 1;
+
+/* The list in force, sorted by address, and the one being read. Both are private; fork keeps them. */
+static struct module lists[2][MODULES_MAX];
+static struct module *list = lists[0];
+static uint32_t list_count;
+static uint32_t changes;
+
+struct reading {
+    struct module *to;
+    uint32_t count, lost;
+    bool first;
+};
+
+static void read_build_id(const struct dl_phdr_info *info, struct ht_module *row)
+{
+    row->build_id_bytes = 0;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        if (header->p_type != PT_NOTE || header->p_align > 8)
+            continue;
+        uintptr_t at = info->dlpi_addr + header->p_vaddr, end = at + header->p_memsz;
+        uintptr_t align = header->p_align == 8 ? 8 : 4;
+        while (at + sizeof(ElfW(Nhdr)) <= end) {
+            const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
+            uintptr_t body = at + sizeof *note + align_up(note->n_namesz, align);
+            if (body + note->n_descsz > end || note->n_namesz > 64)
+                break;
+            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && text_equal((const char *)(note + 1), "GNU")) {
+                row->build_id_bytes = MIN(note->n_descsz, sizeof row->build_id);
+                for (uint32_t byte = 0; byte < row->build_id_bytes; byte++)
+                    row->build_id[byte] = ((const uint8_t *)body)[byte];
+                return;
+            }
+            at = body + align_up(note->n_descsz, align);
+        }
+    }
+}
+
+/* The row as this object would fill it. Static: too large for the program's stack. */
+static void describe(const struct dl_phdr_info *info, bool first, struct ht_module *row, struct module *module)
+{
+    *row = (struct ht_module){.bias = info->dlpi_addr, .start = UINT64_MAX};
+    *module = (struct module){.teach.bias = info->dlpi_addr, .row = HT_NO_MODULE};
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uint64_t start = info->dlpi_addr + header->p_vaddr;
+        if (header->p_type == PT_GNU_EH_FRAME) {
+            module->teach.table = (uintptr_t)start;
+            module->teach.table_bytes = header->p_memsz;
+        }
+        if (header->p_type != PT_LOAD)
+            continue;
+        row->start = MIN(row->start, start & ~4095ull);
+        row->end = MAX(row->end, align_up(start + header->p_memsz, 4096));
+        if ((header->p_flags & PF_X) && row->segment_count < HT_MODULE_SEGMENTS)
+            row->segment[row->segment_count++] = (struct ht_segment){.start = start & ~4095ull,
+                                                                     .end = align_up(start + header->p_memsz, 4096),
+                                                                     .file_offset = header->p_offset & ~4095ull};
+    }
+    read_build_id(info, row);
+    const char *path = info->dlpi_name ? info->dlpi_name : "";
+    if (first) {
+        row->flags |= HT_MODULE_MAIN;
+        path = config.exe;
+    }
+    if (row->start == real_facts.shim_start)
+        row->flags |= HT_MODULE_SHIM;
+    if (row->start == real_facts.loader_start && row->end)
+        row->flags |= HT_MODULE_LOADER;
+    if (text_starts(path, "linux-vdso") || text_starts(path, "linux-gate")) {
+        row->flags |= HT_MODULE_VDSO;
+        path = "[vdso]";
+    }
+    if (!text_copy(row->path, sizeof row->path, path))
+        row->flags |= HT_MODULE_PATH_CUT;
+    module->teach.start = (uintptr_t)row->start;
+    module->teach.end = (uintptr_t)row->end;
+    module->flags = row->flags;
+}
+
+static bool same_object(const struct ht_module *a, const struct ht_module *b)
+{
+    if (a->build_id_bytes != b->build_id_bytes || !text_equal(a->path, b->path))
+        return false;
+    for (uint32_t i = 0; i < a->build_id_bytes; i++)
+        if (a->build_id[i] != b->build_id[i])
+            return false;
+    return a->end - a->start == b->end - b->start;
+}
+
+/* Everything but the publishing word. */
+static void fill_row(struct ht_module *row, const struct ht_module *from)
+{
+    uint32_t state = row->state, loads = row->loads;
+    *row = *from;
+    row->state = state;
+    row->loads = loads + 1;
+}
+
+/* The row of an object: the one it has, had, or a new one. */
+static uint32_t find_row(const struct ht_module *object)
+{
+    struct section *s = &section[HT_MODULES];
+    uint32_t gone = HT_NO_MODULE;
+    for (uint32_t i = 0; i < s->claimed; i++) {
+        struct ht_module *row = SECTION_RECORD(struct ht_module, HT_MODULES, i);
+        if (row->state == 1 && row->start == object->start && same_object(row, object))
+            return i;
+        if (row->state == 2 && gone == HT_NO_MODULE && same_object(row, object))
+            gone = i;
+    }
+    if (gone != HT_NO_MODULE) {
+        fill_row(SECTION_RECORD(struct ht_module, HT_MODULES, gone), object);
+        return gone;
+    }
+    uint32_t fresh = section_claim(s, 1);
+    if (fresh == SECTION_FULL)
+        return HT_NO_MODULE;
+    fill_row(SECTION_RECORD(struct ht_module, HT_MODULES, fresh), object);
+    return fresh;
+}
+
+static int visit(struct dl_phdr_info *info, size_t size, void *argument)
+{
+    static struct ht_module row; /* one refresh at a time */
+    struct reading *reading = argument;
+    bool first = reading->first;
+    (void)size;
+    reading->first = false;
+    if (reading->count == MODULES_MAX) {
+        reading->lost++;
+        return 0;
+    }
+    struct module *module = &reading->to[reading->count];
+    describe(info, first, &row, module);
+    if (module->teach.end <= module->teach.start) /* being loaded: not yet anywhere */
+        return 0;
+    module->row = find_row(&row);
+    reading->lost += module->row == HT_NO_MODULE;
+    reading->count++;
+    return 0;
+}
+
+static void sort(struct module *modules, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        struct module moved = modules[i];
+        uint32_t j = i;
+        for (; j && modules[j - 1].teach.start > moved.teach.start; j--)
+            modules[j] = modules[j - 1];
+        modules[j] = moved;
+    }
+}
+
+static bool listed(const struct module *modules, uint32_t count, const struct module *wanted)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (modules[i].teach.start == wanted->teach.start && modules[i].row == wanted->row &&
+            modules[i].teach.end == wanted->teach.end)
+            return true;
+    return false;
+}
+
+/* Puts the new list in force, with the teacher's lock held. */
+static void install(struct module *fresh, uint32_t count)
+{
+    bool removed = false, added = false;
+    for (uint32_t i = 0; i < list_count; i++) {
+        if (listed(fresh, count, &list[i]))
+            continue;
+        removed = true;
+        uint32_t row = list[i].row;
+        bool elsewhere = row == HT_NO_MODULE;
+        for (uint32_t j = 0; j < count; j++)
+            elsewhere |= fresh[j].row == row;
+        if (!elsewhere)
+            word_publish(&SECTION_RECORD(struct ht_module, HT_MODULES, row)->state, 2);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        added |= !listed(list, list_count, &fresh[i]);
+        if (fresh[i].row != HT_NO_MODULE)
+            word_publish(&SECTION_RECORD(struct ht_module, HT_MODULES, fresh[i].row)->state, 1);
+    }
+    list = fresh;
+    list_count = count;
+    if (removed || (added && rules_taught_outside()))
+        rules_forget();
+    word_set(&session_header->module_changes, ++changes);
+}
+
+COLD_STACK(door, 32u << 10, 1);
+
+static void read_again(void *unused)
+{
+    (void)unused;
+    static struct reading reading;
+    word_set(&modules_dirty, 0); /* before reading: what changes meanwhile is read again */
+    reading = (struct reading){.to = list == lists[0] ? lists[1] : lists[0], .first = true};
+    if (dl_iterate_phdr)
+        dl_iterate_phdr(visit, &reading);
+    if (reading.lost)
+        count_add_shared(&session_header->modules_lost, reading.lost);
+    sort(reading.to, reading.count);
+    if (rules_try_lock()) {
+        install(reading.to, reading.count);
+        rules_unlock();
+    } else {
+        word_set(&modules_dirty, 1);
+    }
+}
+
+COLD void modules_refresh(void)
+{
+    cold_run(&door, read_again, NULL);
+}
+
+const struct module *modules_find(uintptr_t address)
+{
+    uint32_t low = 0, high = list_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (list[middle].teach.end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < list_count && address >= list[low].teach.start ? &list[low] : NULL;
+}
+
+void modules_reset(void)
+{
+    cold_leave(&door);
+    section[HT_MODULES].claimed = 0;
+    list_count = 0;
+    changes = 0;
+    word_set(&modules_dirty, 1);
+}

@@ -1,0 +1,37 @@
+/*
+ * What is loaded where. The list is read again when the dynamic loader was seen to allocate or free through our hooks, which it does whenever
+ * it loads or unloads (engine.md 1.9): dlopen is not interposed.
+ */
+#ifndef HEAPTAP_MODULES_H
+#define HEAPTAP_MODULES_H
+
+#include "teach.h"
+
+struct module {
+    struct teach_module teach;
+    uint32_t row; /* in the file; HT_NO_MODULE: the table was full */
+    uint32_t flags;
+};
+
+/* Notes that the loader may have changed the list. */
+extern uint32_t modules_dirty;
+INLINE void modules_touch(void)
+{
+    if (!word_get(&modules_dirty))
+        word_set(&modules_dirty, 1);
+}
+
+/*
+ * Reads the list if it may have changed. Rows of the file follow; when something was unloaded, all rules are forgotten.
+ * Context: cold; not from code that the loader called (its lock may be held by a thread that waits for nothing of ours); signals blocked inside. Calls
+ * dl_iterate_phdr with no lock of ours that anyone waits for.
+ */
+void modules_refresh(void);
+
+/* Module at an address; NULL: none. Context: with the teacher's lock held (rules.c). */
+const struct module *modules_find(uintptr_t address);
+
+/* Fork child: write the rows anew into the new file. */
+void modules_reset(void);
+
+#endif

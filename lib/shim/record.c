@@ -1,0 +1,213 @@
+#include "record.h"
+
+#include "capture.h"
+#include "clock.h"
+#include "modules.h"
+#include "real.h"
+#include "ring.h"
+#include "session.h"
+#include "slots.h"
+#include "stack.h"
+#include "tree.h"
+
+INLINE bool from_loader(uintptr_t pc)
+{
+    return pc - real_facts.loader_start < real_facts.loader_end - real_facts.loader_start;
+}
+
+static const enum ht_loss loss_of_cut[HT_CUTS] = {
+    [HT_CUT_DEPTH] = HT_LOST_CUT_DEPTH,     [HT_CUT_NO_TABLE] = HT_LOST_CUT_NO_TABLE,
+    [HT_CUT_REFUSED] = HT_LOST_CUT_REFUSED, [HT_CUT_MEMORY] = HT_LOST_CUT_MEMORY,
+    [HT_CUT_BUSY] = HT_LOST_CUT_BUSY,       [HT_CUT_FROZEN] = HT_LOST_CUT_FROZEN,
+    [HT_CUT_FULL] = HT_LOST_CUT_FULL};
+
+/* The site of the hook's caller. Never 0: what finds no room is counted at the site without a stack, whose id is its kind. */
+static uint32_t site_here(struct thread *t, enum ht_kind kind)
+{
+    enum ht_cut cut;
+    bool full;
+    if (from_loader(t->walk.at.pc))
+        modules_touch();
+    else if (UNLIKELY(word_get(&modules_dirty)))
+        modules_refresh();
+    unsigned count = capture(t, &cut);
+    uint32_t node = tree_stack(t->place, count, cut, &full);
+    if (UNLIKELY(full))
+        cut = HT_CUT_FULL;
+    if (UNLIKELY(cut))
+        slot_lose(t->slot, loss_of_cut[cut], 1);
+    uint32_t site = tree_site(node, kind);
+    if (UNLIKELY(!site)) {
+        slot_lose(t->slot, HT_LOST_SITE_FULL, 1);
+        site = kind;
+    }
+    return site;
+}
+
+static void count_alloc(struct thread *t, uint32_t site, uint64_t size)
+{
+    struct ht_cell *cell = slot_cell(t->slot, site);
+    if (UNLIKELY(!cell)) {
+        slot_lose(t->slot, HT_LOST_CELL_FULL, 1);
+        return;
+    }
+    slot_add(t->slot, &cell->allocs, 1);
+    slot_add(t->slot, &cell->alloc_bytes, size);
+}
+
+static void count_free(struct thread *t, uint32_t site, uint64_t size)
+{
+    struct ht_cell *cell = slot_cell(t->slot, site);
+    if (UNLIKELY(!cell)) {
+        slot_lose(t->slot, HT_LOST_CELL_FULL, 1);
+        return;
+    }
+    slot_add(t->slot, &cell->frees, 1);
+    slot_add(t->slot, &cell->free_bytes, size);
+}
+
+/* Allocations while paused are counted as such and not recorded; true: this is one. */
+static bool pass_over(struct thread *t)
+{
+    if (UNLIKELY(t->slot->shared))
+        slot_lose(t->slot, HT_LOST_SHARED_SLOT, 1);
+    if (LIKELY(!session_paused()))
+        return false;
+    slot_lose(t->slot, HT_LOST_PAUSED, 1);
+    return true;
+}
+
+static void close_stale(struct thread *t, const void *p, const struct live_block *old)
+{
+    slot_lose(t->slot, HT_LOST_LIVE_STALE, 1);
+    count_free(t, old->site, old->size);
+    ring_write(t, HT_EVENT_FREE, HT_EVENT_STALE, (uintptr_t)p, old->size, old->site);
+    session_heap_take(t, old->size);
+}
+
+void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags)
+{
+    struct live_block block, old;
+    if (pass_over(t))
+        return;
+    clock_tick(t);
+    block = (struct live_block){.size = size, .site = site_here(t, HT_KIND_HEAP), .birth = t->birth};
+    switch (live_insert(t, arch_address((uintptr_t)p), &block, &old)) {
+    case LIVE_INSERTED: session_heap_add(t, size); break;
+    case LIVE_REPLACED:
+        close_stale(t, p, &old);
+        session_heap_add(t, size);
+        break;
+    case LIVE_FULL:
+        slot_lose(t->slot, HT_LOST_LIVE_FULL, 1);
+        slot_lose(t->slot, HT_LOST_LIVE_FULL_BYTES, size);
+        break;
+    }
+    count_alloc(t, block.site, size);
+    ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, block.site);
+}
+
+bool record_take(const void *p, struct live_block *block)
+{
+    return live_remove(arch_address((uintptr_t)p), block);
+}
+
+void record_freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
+{
+    clock_tick(t);
+    count_free(t, block->site, block->size);
+    ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block->size, block->site);
+    session_heap_take(t, block->size);
+    if (from_loader(t->walk.at.pc))
+        modules_touch();
+    stack_leave(&t->stack, t->walk.at.reg[0]);
+}
+
+void record_put_back(struct thread *t, const void *p, const struct live_block *block)
+{
+    struct live_block old;
+    if (live_insert(t, arch_address((uintptr_t)p), block, &old) == LIVE_FULL) {
+        slot_lose(t->slot, HT_LOST_LIVE_FULL, 1);
+        slot_lose(t->slot, HT_LOST_LIVE_FULL_BYTES, block->size);
+    }
+}
+
+void record_unknown_free(struct thread *t)
+{
+    slot_lose(t->slot, session_is_forked() ? HT_LOST_INHERITED_FREE : HT_LOST_UNKNOWN_FREE, 1);
+    if (from_loader(t->walk.at.pc))
+        modules_touch();
+}
+
+void record_free(struct thread *t, const void *p)
+{
+    struct live_block block;
+    if (LIKELY(record_take(p, &block)))
+        record_freed(t, p, &block, 0);
+    else
+        record_unknown_free(t);
+}
+
+bool record_is_live(const void *p)
+{
+    return live_contains(arch_address((uintptr_t)p));
+}
+
+/* ---- Mappings ---- */
+
+static void insert_map(struct thread *t, const struct map *map)
+{
+    if (!maps_insert(map))
+        slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
+    count_alloc(t, map->site, map->size);
+    ring_write(t, HT_EVENT_ALLOC, 0, map->start, map->size, map->site);
+}
+
+void record_map(struct thread *t, const void *p, uint64_t size, enum ht_kind kind)
+{
+    if (pass_over(t))
+        return;
+    clock_tick(t);
+    struct map map = {(uintptr_t)p, (uintptr_t)size, site_here(t, kind), t->birth};
+    insert_map(t, &map);
+}
+
+bool record_take_maps(struct thread *t, const void *p, uint64_t size, struct record_taken *taken)
+{
+    bool busy = false;
+    taken->count = 0;
+    while (taken->count < RECORD_TAKEN_MAX &&
+           maps_take((uintptr_t)p, (uintptr_t)size, &taken->map[taken->count], &busy))
+        taken->count++;
+    if (busy)
+        slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
+    return taken->count == RECORD_TAKEN_MAX;
+}
+
+void record_unmapped(struct thread *t, const void *p, uint64_t size, const struct record_taken *taken)
+{
+    uintptr_t start = (uintptr_t)p, end = start + (uintptr_t)size;
+    clock_tick(t);
+    for (unsigned i = 0; i < taken->count; i++) {
+        const struct map *map = &taken->map[i];
+        uintptr_t map_end = map->start + map->size;
+        count_free(t, map->site, map->size);
+        ring_write(t, HT_EVENT_FREE, 0, map->start, map->size, map->site);
+        if (map->start < start) {
+            struct map before = {map->start, start - map->start, map->site, map->birth};
+            insert_map(t, &before);
+        }
+        if (map_end > end) {
+            struct map after = {end, map_end - end, map->site, map->birth};
+            insert_map(t, &after);
+        }
+    }
+    stack_forget(&t->stack, start, end);
+}
+
+void record_put_back_maps(struct thread *t, const struct record_taken *taken)
+{
+    for (unsigned i = 0; i < taken->count; i++)
+        if (!maps_insert(&taken->map[i]))
+            slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
+}

@@ -1,0 +1,152 @@
+#include "ring.h"
+
+static uint32_t blocks;
+static uint32_t claims;
+
+void ring_init(uint32_t count)
+{
+    blocks = count;
+    word_set(&claims, 0);
+    section[HT_RING].claimed = 0;
+}
+
+INLINE struct ht_block *block_at(uint32_t claim)
+{
+    return SECTION_RECORD(struct ht_block, HT_RING, claim % blocks);
+}
+
+/* Ring blocks are claimed by number, not by section_claim: they are used again. Allocates the block's page the first time round. */
+static struct ht_block *reach(uint32_t claim)
+{
+    uint32_t row = claim % blocks;
+    if (!section_reach(&section[HT_RING], row + 1))
+        return NULL;
+    word_raise(&section[HT_RING].file->used, row + 1);
+    return block_at(claim);
+}
+
+/* Counts what a block holds and empties it. */
+static uint32_t clear(struct ht_block *block)
+{
+    uint32_t events = 0;
+    word_set(&block->seq, 0);
+    for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++) {
+        struct ht_event *event = &block->event[i];
+        events += event->head != 0;
+        *event = (struct ht_event){0};
+    }
+    return events;
+}
+
+/* Claims the next block for a slot; NULL: every block is open, or the file could not grow. */
+static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_t *lap)
+{
+    for (uint32_t tries = 0; tries < blocks; tries++) {
+        uint32_t claim = word_add(&claims, 1);
+        struct ht_block *block = reach(claim);
+        if (!block)
+            continue;
+        if (!word_swap(&block->open, 0, 1))
+            continue;
+        uint32_t lost = clear(block);
+        if (lost)
+            slot_lose(slot, HT_LOST_OVERWRITTEN, lost);
+        uint64_t first = slot->shared ? 0 : slot->events;
+        block->slot = slot->index;
+        block->first_lo = (uint32_t)first;
+        block->first_hi = (uint32_t)(first >> 32);
+        block->time_lo = (uint32_t)t->now_ns;
+        block->time_hi = (uint32_t)(t->now_ns >> 32);
+        word_publish(&block->seq, claim + 1);
+        *lap = (claim / blocks) & 0xff;
+        return block;
+    }
+    return NULL;
+}
+
+static void put(struct slot *slot, struct ht_event *at, const struct ht_event *event, uint32_t lap)
+{
+    at->addr_lo = event->addr_lo;
+    at->size = event->size;
+    at->site = event->site;
+    word_publish(&at->head, event->head | lap << 8);
+    slot_add(slot, &slot->file->events, 1);
+    if (LIKELY(!slot->shared))
+        slot->events++;
+}
+
+/*
+ * The shared slot: threads take numbered places in its block. `shared_position` is 0 while there is no block, else 1 + events handed out;
+ * whoever takes the last one closes the block. Only one thread opens a block at a time; the others drop what they have meanwhile.
+ */
+static void write_shared(struct thread *t, struct slot *slot, const struct ht_event *event)
+{
+    for (int tries = 0; tries < 4; tries++) {
+        uint32_t position = word_acquire(&slot->shared_position);
+        if (!position) {
+            if (!word_swap(&slot->block_used, 0, 1))
+                break;
+            struct ht_block *fresh = word_get(&slot->shared_position) ? NULL : claim_block(t, slot, &slot->block_lap);
+            if (fresh) {
+                slot->block = fresh;
+                word_publish(&slot->shared_position, 1);
+            }
+            word_publish(&slot->block_used, 0);
+            if (!fresh)
+                break;
+            continue;
+        }
+        struct ht_block *block = slot->block;
+        uint32_t lap = slot->block_lap;
+        uint32_t next = position == HT_BLOCK_EVENTS ? 0 : position + 1;
+        if (!word_swap(&slot->shared_position, position, next))
+            continue;
+        put(slot, &block->event[position - 1], event, lap);
+        if (!next)
+            word_publish(&block->open, 0);
+        return;
+    }
+    slot_lose(slot, HT_LOST_RING_DROPPED, 1);
+}
+
+static void write(struct thread *t, const struct ht_event *event)
+{
+    struct slot *slot = t->slot;
+    if (UNLIKELY(slot->shared)) {
+        write_shared(t, slot, event);
+        return;
+    }
+    if (UNLIKELY(!slot->block || slot->block_used == HT_BLOCK_EVENTS)) {
+        if (slot->block)
+            word_publish(&slot->block->open, 0);
+        slot->block = claim_block(t, slot, &slot->block_lap);
+        slot->block_used = 0;
+        if (!slot->block) {
+            slot_lose(slot, HT_LOST_RING_DROPPED, 1);
+            return;
+        }
+    }
+    put(slot, &slot->block->event[slot->block_used++], event, slot->block_lap);
+}
+
+void ring_write(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,
+                uint32_t site)
+{
+    struct ht_event event;
+    if (!blocks)
+        return;
+    if (UNLIKELY(t->now_ns != t->slot->time_ns)) {
+        t->slot->time_ns = t->now_ns;
+        event = (struct ht_event){0, (uint32_t)t->now_ns, (uint32_t)(t->now_ns >> 32), HT_EVENT_TIME};
+        write(t, &event);
+    }
+    if (UNLIKELY(size >> 32)) {
+        event = (struct ht_event){0, (uint32_t)(size >> 32), 0, HT_EVENT_HIGH};
+        write(t, &event);
+    }
+    event.addr_lo = (uint32_t)address;
+    event.size = (uint32_t)size;
+    event.site = site;
+    event.head = (uint32_t)type | flags << 4 | (uint32_t)((uint64_t)address >> 32 & 0xffff) << 16;
+    write(t, &event);
+}

@@ -1,0 +1,170 @@
+#include "rules.h"
+
+#include "cold.h"
+#include "memory.h"
+#include "modules.h"
+#include "tree.h"
+
+#define FIRST_BITS 9
+#define LEVELS 12
+#define PROBES 8
+#define EXACT 0x8000u
+
+static struct rule *level[LEVELS];
+static uint32_t top;
+static uint32_t generation = 1;
+static bool can_teach;
+static bool taught_outside; /* a rule says that its pc lies in no module */
+
+COLD_STACK(door, 64u << 10, 200);
+
+bool rules_try_lock(void)
+{
+    return cold_enter(&door);
+}
+
+void rules_unlock(void)
+{
+    cold_leave(&door);
+}
+
+INLINE uint32_t hash(uintptr_t pc)
+{
+    return (uint32_t)(((uint64_t)pc * 0x9e3779b97f4a7c15ull) >> 32);
+}
+
+INLINE uint16_t high_part(uintptr_t pc, bool exact)
+{
+    return (uint16_t)((uint64_t)pc >> 32 & 0x7fff) | (exact ? EXACT : 0);
+}
+
+/* Copies the rule if it is there. The writer may be putting another rule in its place: read the key before and after. */
+INLINE bool look(uintptr_t pc, bool exact, struct rule *out)
+{
+    uint16_t high = high_part(pc, exact);
+    uint16_t now = (uint16_t)word_get(&generation);
+    for (uint32_t i = word_acquire(&top); i-- > 0;) {
+        uint32_t mask = (1u << (FIRST_BITS + i)) - 1;
+        for (uint32_t probe = 0; probe < PROBES; probe++) {
+            const struct rule *rule = &level[i][(hash(pc) + probe) & mask];
+            uint32_t low = word_acquire(&rule->pc_lo);
+            if (!low)
+                break;
+            if (low != (uint32_t)pc || rule->pc_hi != high || rule->generation != now)
+                continue;
+            *out = *rule;
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            if (word_get(&rule->pc_lo) == low && rule->generation == now)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Where a new rule goes: an empty or outdated slot. NULL: no memory. */
+static struct rule *make_room(uintptr_t pc)
+{
+    for (;;) {
+        if (top) {
+            uint32_t mask = (1u << (FIRST_BITS + top - 1)) - 1;
+            for (uint32_t probe = 0; probe < PROBES; probe++) {
+                struct rule *rule = &level[top - 1][(hash(pc) + probe) & mask];
+                if (!rule->pc_lo || rule->generation != (uint16_t)generation)
+                    return rule;
+            }
+        }
+        if (top == LEVELS)
+            return NULL;
+        if (!level[top])
+            level[top] = memory_map(sizeof(struct rule) << (FIRST_BITS + top));
+        if (!level[top])
+            return NULL;
+        word_publish(&top, top + 1);
+    }
+}
+
+struct question {
+    uintptr_t pc;
+    bool exact;
+    struct rule *rule;
+    enum ht_cut why;
+};
+
+static uint32_t place_of(const struct module *module, uintptr_t pc, bool exact)
+{
+    uint32_t flags = exact ? HT_PLACE_EXACT : 0;
+    if (!module || module->row == HT_NO_MODULE)
+        return tree_place(HT_NO_MODULE, flags, pc);
+    return tree_place(module->row + 1, flags, pc - module->teach.bias);
+}
+
+/* On the cold stack, with the lock. */
+static void ask(void *argument)
+{
+    struct question *question = argument;
+    struct rule *rule = question->rule;
+    uintptr_t pc = question->pc;
+    if (look(pc, question->exact, rule)) /* another thread was first */
+        return;
+    *rule = (struct rule){.kind = RULE_NO_TABLE};
+    const struct module *module = modules_find(question->exact ? pc : pc - 1);
+    if (module && can_teach)
+        teach(&module->teach, pc, question->exact, rule);
+    taught_outside |= !module;
+    bool own = module && (module->flags & HT_MODULE_SHIM);
+    rule->place = own ? 0 : place_of(module, pc, question->exact);
+    struct rule *room = rule->place || own ? make_room(pc) : NULL;
+    if (!room) {
+        question->why = HT_CUT_FULL;
+        return;
+    }
+    rule->pc_lo = 0;
+    rule->pc_hi = high_part(pc, question->exact);
+    rule->generation = (uint16_t)generation;
+    word_publish(&room->pc_lo, 0);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    *room = *rule;
+    word_publish(&room->pc_lo, (uint32_t)pc);
+}
+
+static COLD enum ht_cut learn(uintptr_t pc, bool exact, struct rule *out)
+{
+    struct question question = {.pc = pc, .exact = exact, .rule = out};
+    return cold_run(&door, ask, &question) ? question.why : HT_CUT_BUSY;
+}
+
+enum ht_cut rules_find(uintptr_t pc, bool exact, struct rule *out)
+{
+    if (LIKELY(look(pc, exact, out)))
+        return 0;
+    return learn(pc, exact, out);
+}
+
+void rules_forget(void)
+{
+    word_publish(&generation, generation + 1);
+    if (!(generation & 0xffff)) /* sixteen bits of it are in each rule: start with truly empty tables when they wrap */
+        for (uint32_t i = 0; i < top; i++)
+            for (uint32_t slot = 0; slot < 1u << (FIRST_BITS + i); slot++)
+                word_publish(&level[i][slot].pc_lo, 0);
+    taught_outside = false;
+}
+
+bool rules_taught_outside(void)
+{
+    return taught_outside;
+}
+
+bool rules_init(void)
+{
+    can_teach = teach_init();
+    return can_teach;
+}
+
+void rules_reset(void)
+{
+    /* A thread of the parent may have held the lock when it forked. The tables are zero. */
+    cold_leave(&door);
+    word_set(&top, level[0] ? 1 : 0);
+    taught_outside = false;
+}

@@ -1,0 +1,401 @@
+#include "session.h"
+
+#include "clock.h"
+#include "cold.h"
+#include "live.h"
+#include "maps.h"
+#include "memory.h"
+#include "modules.h"
+#include "outfile.h"
+#include "real.h"
+#include "ring.h"
+#include "rules.h"
+#include "slots.h"
+#include "tree.h"
+#include <common/text.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <stddef.h>
+
+extern char **environ __attribute__((weak));
+
+#define PREALLOC_MAX                                                                                                   \
+    (8u << 20) /* before Linux 5.14 all of the file is allocated at start; so much unless more was asked for */
+#define SPARE_THREADS 8
+#define RING_MAX (8u << 20)
+
+struct config config;
+struct ht_header *session_header;
+
+enum { NONE, STARTING, ON, OFF };
+static uint32_t state;
+static uint32_t missed; /* events of other threads while this one was starting */
+static uint32_t *alive; /* a page that fork wipes: 1 in the process that records, 0 in its child */
+static uint32_t forked; /* this process began with fork */
+static uint32_t fork_epoch;
+static char *file_base; /* the mapping of the file */
+static size_t file_bytes;
+static uintptr_t heap, heap_peak; /* flushed sum of the heap, and its highest value */
+static struct outfile outfile;
+static char parent_path[sizeof outfile.path];
+
+/* ---- Layout ---- */
+
+struct plan {
+    uint32_t record_bytes, step_bytes;
+    uint64_t bytes;
+};
+
+static void plan(uint64_t budget, uint64_t ring, struct plan *to)
+{
+    /* An eighth of the budget is left for private memory: rules, indices, links of the live table. */
+    uint64_t lines = budget / 8 * 7;
+    to[HT_MODULES] = (struct plan){sizeof(struct ht_module), 16u << 10, MAX(budget / 64, 64u << 10)};
+    to[HT_PLACES] = (struct plan){sizeof(struct ht_place), 16u << 10, MAX(budget / 32, 32u << 10)};
+    to[HT_NODES] = (struct plan){sizeof(struct ht_node), 32u << 10, MAX(budget / 8, 64u << 10)};
+    to[HT_SITES] = (struct plan){sizeof(struct ht_site), 16u << 10, MAX(budget / 32, 16u << 10)};
+    to[HT_CHUNKS] = (struct plan){sizeof(struct ht_chunk), 4u << 10, MAX(budget / 2048, 512u)};
+    to[HT_CELLS] = (struct plan){sizeof(struct ht_cell) * HT_SITES_PER_CHUNK, 64u << 10, to[HT_CHUNKS].bytes * 256};
+    to[HT_MAPS] = (struct plan){sizeof(struct ht_map), 4u << 10, MAX(budget / 256, 8u << 10)};
+    to[HT_RING] = (struct plan){HT_BLOCK_BYTES, 64u << 10, align_up(ring, HT_BLOCK_BYTES)};
+    uint32_t slots = (uint32_t)MAX(MIN(ring / HT_BLOCK_BYTES / 4, 64u), 4u);
+    to[HT_SLOTS] = (struct plan){sizeof(struct ht_slot), 0, (slots + 1) * sizeof(struct ht_slot)};
+    for (uint32_t id = 0; id < HT_LINES; id++)
+        lines -= MIN(lines, to[id].bytes);
+    lines -= MIN(lines, to[HT_MAPS].bytes + to[HT_RING].bytes);
+    to[HT_LINES] = (struct plan){sizeof(struct ht_line), 256u << 10, MAX(lines, 64u << 10) & ~4095ull};
+}
+
+/* Sets the sections up; returns the size of the file. */
+static uint64_t lay_out(uint64_t budget, uint64_t ring)
+{
+    static struct plan to[HT_SECTIONS_MAX];
+    uint64_t at = HT_SECTION_ALIGN;
+    plan(budget, ring, to);
+    for (uint32_t id = 0; id <= HT_RING; id++) {
+        uint64_t records = MIN(to[id].bytes / to[id].record_bytes, 0x7fffffffu);
+        section[id] = (struct section){.record_bytes = to[id].record_bytes,
+                                       .step_bytes = to[id].step_bytes,
+                                       .capacity = (uint32_t)records,
+                                       .base = (char *)(uintptr_t)at};
+        at = align_up(at + records * to[id].record_bytes, HT_SECTION_ALIGN);
+    }
+    return at;
+}
+
+static void place_sections(char *base)
+{
+    session_header = (struct ht_header *)(void *)base;
+    for (uint32_t id = 0; id <= HT_RING; id++) {
+        struct section *s = &section[id];
+        uint64_t offset = (uintptr_t)s->base;
+        s->base = base + offset;
+        s->file = &session_header->section[id];
+        *s->file = (struct ht_section){.offset = offset,
+                                       .capacity_bytes = (uint64_t)s->capacity * s->record_bytes,
+                                       .record_bytes = s->record_bytes};
+    }
+}
+
+static bool fail(const char *what)
+{
+    text_copy(outfile.problem, sizeof outfile.problem, what);
+    return false;
+}
+
+/*
+ * A fork child maps its file over its parent's: a hook of the parent that a signal interrupted, whose handler forked, may go on in the child and store
+ * where it was about to.
+ */
+static char *map_file(uint64_t bytes)
+{
+    if (sys_truncate(outfile.fd, bytes) < 0)
+        return NULL;
+    if (bytes > file_bytes) { /* never of a fork child: its budget is at most its parent's */
+        file_base = sys_map_shared(NULL, outfile.fd, (size_t)bytes, NULL);
+    } else {
+        file_base = sys_map_shared(file_base, outfile.fd, (size_t)bytes, NULL);
+        if (file_base && file_bytes > bytes)
+            sys_unmap(file_base + bytes, file_bytes - (size_t)bytes);
+    }
+    file_bytes = file_base ? (size_t)bytes : 0;
+    return file_base;
+}
+
+/* Maps the file and allocates its first page; everything, where the kernel cannot allocate later. */
+static bool open_file(uint64_t budget)
+{
+    uint64_t ring = config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX);
+    char *base = map_file(lay_out(budget, ring));
+    if (!base)
+        return fail("cannot map the buffer file");
+    long error = sys_advise(base, HT_SECTION_ALIGN, MADV_POPULATE_WRITE);
+    if (error >= 0) {
+        place_sections(base);
+        return true;
+    }
+    if (!config.budget_explicit)
+        budget = MIN(budget, PREALLOC_MAX);
+    ring = config.ring_bytes ? config.ring_bytes : budget / 32;
+    uint64_t bytes = lay_out(budget, MAX(ring, 16u << 10));
+    if (sys_truncate(outfile.fd, bytes) < 0 || sys_allocate(outfile.fd, 0, bytes) < 0)
+        return fail("no room for the buffer file: free some, or set HEAPTAP_BUDGET or HEAPTAP_DIR");
+    base = map_file(bytes);
+    if (!base)
+        return fail("cannot map the buffer file");
+    place_sections(base);
+    for (uint32_t id = 0; id <= HT_RING; id++)
+        section[id].allocated = section[id].capacity;
+    session_header->flags |= HT_FLAG_PREALLOC;
+    return true;
+}
+
+/* ---- Identity ---- */
+
+static void read_text(const char *path, char *to, size_t capacity, char nul)
+{
+    long fd = sys_open(path, O_RDONLY, 0);
+    long bytes = fd >= 0 ? sys_read((int)fd, to, capacity - 1) : 0;
+    if (fd >= 0)
+        sys_close((int)fd);
+    bytes = MAX(bytes, 0);
+    while (bytes && (to[bytes - 1] == 0 || to[bytes - 1] == '\n'))
+        bytes--;
+    for (long i = 0; i < bytes; i++)
+        if (!to[i])
+            to[i] = nul;
+    to[bytes] = 0;
+}
+
+static void identify(uint64_t budget, uint64_t fork_events)
+{
+    struct ht_header *header = session_header;
+    header->byte_order = HT_BYTE_ORDER;
+    header->version_major = HT_VERSION_MAJOR;
+    header->version_minor = HT_VERSION_MINOR;
+    header->header_bytes = sizeof *header;
+    header->word_bytes = sizeof(void *);
+    header->page_shift = 12;
+    header->e_machine = ARCH_ELF_MACHINE;
+    header->pid = (uint32_t)sys_pid();
+    header->parent_pid = (uint32_t)sys_parent_pid();
+    header->uid = (uint32_t)sys_uid();
+    header->pid_namespace = outfile_pid_namespace();
+    header->start_ticks = outfile_start_ticks(header->pid);
+    header->start_realtime_ns = real_clock_wall();
+    header->start_monotonic_ns = real_clock_coarse();
+    read_text("/proc/sys/kernel/random/boot_id", header->boot_id, sizeof header->boot_id, ' ');
+    read_text("/proc/self/cmdline", header->command, sizeof header->command, ' ');
+    text_copy(header->shim_version, sizeof header->shim_version, HEAPTAP_VERSION);
+    text_copy(header->exe, sizeof header->exe, config.exe);
+    text_copy(header->only, sizeof header->only, config.only);
+    text_copy(header->malloc_owner, sizeof header->malloc_owner, real_facts.malloc_owner);
+    header->flags |= real_facts.malloc_elsewhere ? HT_FLAG_MALLOC_ELSEWHERE : 0;
+    header->budget_bytes = budget;
+    header->depth_max = config.depth_max;
+    header->ring_blocks = section[HT_RING].capacity;
+    header->slot_count = section[HT_SLOTS].capacity - 1;
+    header->ctl_pause = config.start_paused;
+    if (forked) {
+        header->flags |= HT_FLAG_FORKED;
+        header->fork_epoch = fork_epoch;
+        header->fork_events = fork_events;
+        text_copy(header->parent_file, sizeof header->parent_file, parent_path);
+    }
+}
+
+/* ---- Start ---- */
+
+static void say(const char *what, const char *detail)
+{
+    static char line[512];
+    struct text text = TEXT(line);
+    if (!config.log)
+        return;
+    text_append(&text, "heaptap[");
+    text_decimal(&text, (uint64_t)sys_pid());
+    text_append(&text, "]: ");
+    text_append(&text, what);
+    text_append(&text, detail);
+    text_char(&text, '\n');
+    sys_write(2, line, text.length);
+}
+
+static bool make_tables(void)
+{
+    if (!slots_init(section[HT_SLOTS].capacity - 1))
+        return fail("no room for the counters of threads");
+    ring_init(section[HT_RING].capacity);
+    maps_init(section[HT_MAPS].capacity);
+    if (!live_init(section[HT_LINES].capacity) || !tree_init())
+        return fail("no room for the tables");
+    if (!rules_init())
+        session_header->flags |= HT_FLAG_NO_TABLES;
+    return true;
+}
+
+static bool begin(void)
+{
+    uint64_t fork_events = forked ? slots_events() : 0;
+    if (!outfile_create(&config, (uint32_t)sys_pid(), forked, &outfile))
+        return false;
+    static uint64_t budget;
+    uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
+    budget = forked ? MIN(budget, affordable) : affordable;
+    bool made = open_file(budget) && make_tables();
+    if (made) {
+        identify(budget, fork_events);
+        clock_init(session_header->start_monotonic_ns);
+        for (size_t i = 0; i < sizeof session_header->magic; i++)
+            session_header->magic[i] = HT_MAGIC[i];
+        word_publish(&session_header->state, HT_STATE_ON);
+    } else {
+        sys_unlink(outfile.path);
+    }
+    sys_close(outfile.fd);
+    return made;
+}
+
+static char **environment(void)
+{
+    return &environ ? environ : NULL;
+}
+
+/* In a fork child: what the parent's file was mapped to becomes memory of our own, so that nothing can be written there any more. */
+static void leave_parent(void)
+{
+    text_copy(parent_path, sizeof parent_path, outfile.path);
+    fork_epoch++;
+    forked = 1;
+    heap = heap_peak = 0;
+    memory_wipe();
+    rules_reset();
+    modules_reset();
+}
+
+/* Before Linux 4.14: libc tells us of its forks. A raw clone then goes unnoticed. */
+static void in_fork_child(void)
+{
+    memory_wipe();
+}
+
+static void notice_forks(void)
+{
+    typedef void handler(void);
+    int (*glibc)(handler *, handler *, handler *, void *);
+    int (*other)(handler *, handler *, handler *);
+    *(void **)&glibc = real_lookup("__register_atfork", NULL);
+    *(void **)&other = glibc ? NULL : real_lookup("pthread_atfork", NULL);
+    if (glibc)
+        glibc(NULL, NULL, in_fork_child, NULL);
+    else if (other)
+        other(NULL, NULL, in_fork_child);
+}
+
+static void start_cold(void *argument)
+{
+    bool *on = argument;
+    bool again = alive != NULL;
+    if (again) {
+        leave_parent();
+    } else {
+        config_read(&config, environment());
+        alive = memory_map(4096);
+        if (*config.problem)
+            say(config.problem, "");
+    }
+    *on = alive && config.chosen && (!again || config.children) && begin();
+    if (again && !*on && file_base) /* nothing may be written to the parent's file */
+        sys_map_anonymous(file_base, file_bytes, NULL);
+    if (!again && !memory_wiped_by_kernel())
+        notice_forks();
+    if (*on) {
+        *alive = 1;
+        if (config.first && !again)
+            config_mark_children(environment());
+        say("recording into ", outfile.path);
+    } else if (config.chosen) {
+        say("not recording: ", *outfile.problem ? outfile.problem : "not the first process");
+    }
+}
+
+COLD_STACK(door, 64u << 10, 1);
+
+bool session_is_forked(void)
+{
+    return forked;
+}
+
+COLD bool session_start(void)
+{
+    uint32_t seen = word_acquire(&state);
+    if (seen == ON && *alive)
+        return true;
+    if (seen == OFF)
+        return false;
+    if (seen == STARTING || !word_swap(&state, seen, STARTING)) {
+        word_add(&missed, 1);
+        return false;
+    }
+    bool on = false;
+    if (seen == ON)
+        cold_leave(&door);
+    real_init();
+    cold_run(&door, start_cold, &on);
+    if (on && word_get(&missed))
+        slot_lose(slots_shared(), HT_LOST_NO_THREAD, missed);
+    missed = 0;
+    word_set(&session_off, !on);
+    word_publish(&state, on ? ON : OFF);
+    if (on && sys_under_seccomp())
+        session_freeze();
+    return on;
+}
+
+void session_heap_flush(struct thread *t)
+{
+    static uint32_t raising;
+    uintptr_t now = __atomic_add_fetch(&heap, (uintptr_t)t->heap_pending, __ATOMIC_RELAXED);
+    t->heap_pending = 0;
+    if (now <= __atomic_load_n(&heap_peak, __ATOMIC_RELAXED) || (intptr_t)now < 0 || !word_swap(&raising, 0, 1))
+        return;
+    if (now > heap_peak) {
+        count_add(&session_header->peak_bytes, now - heap_peak);
+        __atomic_store_n(&heap_peak, now, __ATOMIC_RELAXED);
+    }
+    word_publish(&raising, 0);
+}
+
+void session_freeze(void)
+{
+    if (word_get(&state) != ON || sys_frozen())
+        return;
+    thread_reserve(SPARE_THREADS);
+    for (uint32_t id = HT_PLACES; id <= HT_RING; id++) {
+        struct section *s = &section[id];
+        uint64_t spare = MAX(MIN(256u << 10, (uint64_t)s->capacity * s->record_bytes / 16) / s->record_bytes, 1);
+        section_reach(s, (uint32_t)MIN(s->allocated + spare, s->capacity));
+    }
+    __atomic_fetch_or(&session_header->flags, HT_FLAG_FROZEN, __ATOMIC_RELAXED);
+    sys_freeze();
+}
+
+void session_thaw(void)
+{
+    sys_thaw();
+    if (session_header)
+        __atomic_fetch_and(&session_header->flags, ~HT_FLAG_FROZEN, __ATOMIC_RELAXED);
+}
+
+/* The program may never allocate; and what it does before main is recorded from the first event on anyway. */
+__attribute__((constructor)) static void constructor(void)
+{
+    if (word_acquire(&state) == NONE)
+        session_start();
+}
+
+__attribute__((destructor)) static void destructor(void)
+{
+    if (word_acquire(&state) == ON && *alive)
+        word_publish(&session_header->state, HT_STATE_EXITING);
+}

@@ -1,0 +1,55 @@
+/*
+ * The life of the recording: none -> starting -> on, or off for ever (not chosen, or no file could be made).
+ *
+ *     none --first event--> starting --+--> on  --fork, child's first event--> starting (a file of its own)
+ *                                      +--> off (only forwards)
+ */
+#ifndef HEAPTAP_SESSION_H
+#define HEAPTAP_SESSION_H
+
+#include "config.h"
+#include "thread.h"
+
+extern struct config config;
+
+/* Header of the file; valid while recording. */
+extern struct ht_header *session_header;
+
+/*
+ * Makes sure that this process records. False: it does not, now (another thread is starting it; counted) or at all.
+ * Context: cold; any thread; blocks signals and runs on the cold stack.
+ */
+bool session_start(void);
+
+/* True in a fork child that has not yet recorded anything of its own. */
+bool session_is_forked(void);
+
+/* Before a seccomp filter goes in: sets aside what threads and tables will need, then makes no system call any more. And back, when the kernel refused it. */
+void session_freeze(void);
+void session_thaw(void);
+
+/* Adds to the process's heap and keeps its peak. Called with a thread's pending bytes when they are many. */
+void session_heap_flush(struct thread *t);
+
+#define SESSION_PENDING_MAX (16 << 10)
+
+INLINE void session_heap_add(struct thread *t, uint64_t bytes)
+{
+    t->heap_pending += (intptr_t)bytes;
+    if (UNLIKELY(t->heap_pending > SESSION_PENDING_MAX))
+        session_heap_flush(t);
+}
+
+INLINE void session_heap_take(struct thread *t, uint64_t bytes)
+{
+    t->heap_pending -= (intptr_t)bytes;
+    if (UNLIKELY(t->heap_pending < -SESSION_PENDING_MAX))
+        session_heap_flush(t);
+}
+
+INLINE bool session_paused(void)
+{
+    return word_get(&session_header->ctl_pause) != 0;
+}
+
+#endif

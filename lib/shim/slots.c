@@ -1,0 +1,96 @@
+#include "slots.h"
+
+#include "memory.h"
+#include "sys.h"
+
+#define SLOTS_MAX 65
+
+static struct slot slots[SLOTS_MAX];
+static uint32_t slot_count; /* without the shared one, which comes last */
+
+bool slots_init(uint32_t count)
+{
+    uint32_t groups = section[HT_SITES].capacity / HT_SITES_PER_CHUNK + 1;
+    size_t bytes = align_up((size_t)groups * sizeof(uint32_t), 4096);
+    static char *maps;
+    static size_t map_bytes;
+    if (!maps || map_bytes < bytes) { /* a fork child uses its parent's, which is zero again */
+        maps = memory_map(bytes * SLOTS_MAX);
+        map_bytes = bytes;
+    }
+    if (!maps || !section_reach(&section[HT_SLOTS], count + 1))
+        return false;
+    slot_count = count;
+    section[HT_SLOTS].claimed = count + 1;
+    word_raise(&section[HT_SLOTS].file->used, count + 1);
+    for (uint32_t i = 0; i <= count; i++)
+        slots[i] = (struct slot){.file = SECTION_RECORD(struct ht_slot, HT_SLOTS, i),
+                                 .chunk = (uint32_t *)(void *)(maps + map_bytes * i),
+                                 .index = i,
+                                 .shared = i == count};
+    return true;
+}
+
+struct slot *slots_shared(void)
+{
+    return &slots[slot_count];
+}
+
+static struct slot *take(uint32_t i, uint32_t tid)
+{
+    struct ht_slot *file = slots[i].file;
+    uint32_t owner = word_get(&file->owner);
+    if (owner && (owner == tid || sys_frozen() || sys_thread_exists(sys_pid(), owner)))
+        return NULL;
+    if (!word_swap(&file->owner, owner, tid))
+        return NULL;
+    if (owner)
+        word_add(&file->adoptions, 1);
+    sys_thread_name(file->name);
+    return &slots[i];
+}
+
+struct slot *slots_attach(uint32_t tid)
+{
+    static uint32_t cursor;
+    uint32_t first = word_add(&cursor, 1);
+    /* Fresh slots first: an adopted one mixes two threads' counters, which is right in sum but less telling. */
+    for (uint32_t i = 0; i < slot_count; i++)
+        if (!word_get(&slots[i].file->owner) && take(i, tid))
+            return &slots[i];
+    for (uint32_t i = 0; i < slot_count; i++) {
+        struct slot *slot = take((first + i) % slot_count, tid);
+        if (slot)
+            return slot;
+    }
+    return slots_shared();
+}
+
+struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site)
+{
+    uint32_t group = site / HT_SITES_PER_CHUNK;
+    uint32_t id = section_claim(&section[HT_CHUNKS], 1);
+    if (id == SECTION_FULL)
+        return NULL;
+    if (!section_reach(&section[HT_CELLS], id + 1))
+        return NULL;
+    word_raise(&section[HT_CELLS].file->used, id + 1);
+    struct ht_chunk *chunk = SECTION_RECORD(struct ht_chunk, HT_CHUNKS, id);
+    chunk->group = group;
+    if (!slot->shared) {
+        word_publish(&chunk->slot, slot->index + 1);
+        word_publish(&slot->chunk[group], id + 1);
+    } else if (word_swap(&slot->chunk[group], 0, id + 1)) {
+        /* Only the winner's chunk is published: no two chunks may name the same pair. */
+        word_publish(&chunk->slot, slot->index + 1);
+    }
+    return cell_at(word_acquire(&slot->chunk[group]), site);
+}
+
+uint64_t slots_events(void)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i <= slot_count; i++)
+        sum += slots[i].events;
+    return sum;
+}

@@ -1,0 +1,63 @@
+/*
+ * The counters. Each thread counts with plain stores in a slot of the file; slots of ended threads are adopted and go on, never folded or
+ * cleared. Threads beyond the pool share the last slot with atomic adds.
+ */
+#ifndef HEAPTAP_SLOTS_H
+#define HEAPTAP_SLOTS_H
+
+#include "section.h"
+
+/* The private half of a slot. Survives fork as it was: the child reads the fork point from it (slots_events). */
+struct slot {
+    struct ht_slot *file;
+    uint32_t *chunk; /* by site / 64: chunk index + 1 */
+    uint32_t index;
+    bool shared;
+    /* ring.h */
+    struct ht_block *block; /* being filled */
+    uint32_t block_used, block_lap;
+    uint32_t shared_position; /* shared slot only */
+    uint64_t events;
+    uint64_t time_ns; /* of the last TIME event */
+};
+
+bool slots_init(uint32_t count);
+
+/* The slot for a new thread. Never NULL. Context: cold; may ask the kernel which owners are gone. */
+struct slot *slots_attach(uint32_t tid);
+struct slot *slots_shared(void);
+
+INLINE void slot_add(struct slot *slot, struct ht_count *count, uint64_t n)
+{
+    if (LIKELY(!slot->shared))
+        count_add(count, n);
+    else
+        count_add_shared(count, n);
+}
+
+INLINE void slot_lose(struct slot *slot, enum ht_loss loss, uint64_t n)
+{
+    slot_add(slot, &slot->file->lost[loss], n);
+}
+
+/* Counters of a site in a chunk (index + 1). */
+INLINE struct ht_cell *cell_at(uint32_t chunk, uint32_t site)
+{
+    return SECTION_RECORD(struct ht_cell, HT_CELLS,
+                          (size_t)(chunk - 1) * HT_SITES_PER_CHUNK + site % HT_SITES_PER_CHUNK);
+}
+
+/* The same when the slot has no chunk for the site yet. NULL: no room. */
+struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site);
+
+/* Counters of a site in this slot; NULL: no room. */
+INLINE struct ht_cell *slot_cell(struct slot *slot, uint32_t site)
+{
+    uint32_t chunk = word_acquire(&slot->chunk[site / HT_SITES_PER_CHUNK]);
+    return LIKELY(chunk) ? cell_at(chunk, site) : slot_cell_new(slot, site);
+}
+
+/* Ring events written through all slots so far. */
+uint64_t slots_events(void);
+
+#endif

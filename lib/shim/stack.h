@@ -1,0 +1,37 @@
+/*
+ * Which stack pages may be read. The pages between the running frame and the outermost one are found once, by a probe that cannot fault, and remembered.
+ */
+#ifndef HEAPTAP_STACK_H
+#define HEAPTAP_STACK_H
+
+#include "thread.h"
+
+#define STACK_GROWS (64u << 10) /* a frame further below the known part than this is taken for another stack */
+
+bool stack_extend(struct stack *stack, uintptr_t address);
+
+/* True if the word at `address` may be loaded. Grows the range page by page, or moves it when the address is on another stack. */
+INLINE bool stack_readable(struct stack *stack, uintptr_t address)
+{
+    if (address & (sizeof(uintptr_t) - 1))
+        return false;
+    if (LIKELY(address - stack->low < stack->high - stack->low))
+        return true;
+    return stack_extend(stack, address);
+}
+
+/* Forgets the range when `sp` lies outside it: another stack runs now, and this one may be unmapped before we see it again. */
+INLINE void stack_leave(struct stack *stack, uintptr_t sp)
+{
+    if (UNLIKELY(sp >= stack->high || (sp < stack->low && stack->low - sp > STACK_GROWS)))
+        stack->low = stack->high = 0;
+}
+
+/* Forgets the range when part of it is unmapped. */
+INLINE void stack_forget(struct stack *stack, uintptr_t start, uintptr_t end)
+{
+    if (start < stack->high && stack->low < end)
+        stack->low = stack->high = 0;
+}
+
+#endif

@@ -1,0 +1,140 @@
+#include "thread.h"
+
+#include "memory.h"
+#include "session.h"
+#include "slots.h"
+#include "stack.h"
+
+#define THREADS_MAX 8192
+#define ADOPT_TRIES 16u
+#define SAME_STACK (16u << 20) /* frames further apart than this are not compared */
+
+__thread struct thread *thread_self;
+uint32_t session_off;
+
+/* All states there are. A static array: in a fork child the states are zero, their addresses are not. */
+static struct thread *threads[THREADS_MAX];
+static uint32_t thread_count;
+
+static bool take(struct thread *t, uint32_t tid, bool ask)
+{
+    uint32_t owner = word_get(&t->owner);
+    if (owner && (!ask || owner == tid || sys_thread_exists(sys_pid(), owner)))
+        return false;
+    if (!word_swap(&t->owner, owner, tid))
+        return false;
+    t->ready = 0;
+    t->guard = NULL;
+    t->stack = (struct stack){0, 0};
+    t->clock_left = t->clock_interval = 0;
+    t->nested_count = 0;
+    t->depth_max = config.depth_max;
+    return true;
+}
+
+static size_t state_bytes(void)
+{
+    return align_up(sizeof(struct thread) + (size_t)config.depth_max * sizeof(uint32_t), 4096);
+}
+
+static struct thread *make(uint32_t owner)
+{
+    struct thread *t = memory_map(state_bytes());
+    if (!t)
+        return NULL;
+    t->depth_max = config.depth_max;
+    t->owner = owner;
+    uint32_t row = word_add(&thread_count, 1);
+    if (row >= THREADS_MAX) {
+        word_set(&thread_count, THREADS_MAX);
+        memory_unmap(t, state_bytes());
+        return NULL;
+    }
+    __atomic_store_n(&threads[row], t, __ATOMIC_RELEASE);
+    return t;
+}
+
+/* A state that is free, or whose owner has ended. Few are asked for: threads come and go at about the same rate. */
+static struct thread *find(uint32_t tid)
+{
+    static uint32_t cursor;
+    uint32_t count = MIN(word_get(&thread_count), THREADS_MAX);
+    uint32_t tries = sys_frozen() ? count : MIN(count, ADOPT_TRIES);
+    for (uint32_t i = 0; i < tries; i++) {
+        struct thread *t = __atomic_load_n(&threads[word_add(&cursor, 1) % count], __ATOMIC_ACQUIRE);
+        if (t && take(t, tid, !sys_frozen()))
+            return t;
+    }
+    return NULL;
+}
+
+/* Once frozen, the kernel cannot be asked who we are; the address of the thread's own TLS word is as unique among the living. */
+static uint32_t own_id(void)
+{
+    return sys_frozen() ? (uint32_t)((uintptr_t)&thread_self >> 4) | 0x80000000u : (uint32_t)sys_tid();
+}
+
+static COLD struct thread *attach(void)
+{
+    struct sys_signals signals;
+    struct thread *t = thread_self;
+    sys_block_signals(&signals);
+    uint32_t tid = own_id();
+    if (!t || !take(t, tid, false)) {
+        t = find(tid);
+        if (!t)
+            t = make(tid);
+    }
+    if (t) {
+        t->slot = slots_attach(tid);
+        word_add(&session_header->threads_seen, 1);
+        thread_self = t;
+        t->ready = 1;
+    }
+    sys_restore_signals(&signals);
+    return t;
+}
+
+/* Was the hook that set t->guard left without coming back? `guard` is the new hook's. */
+static bool is_stale(struct thread *t, const struct guard *guard)
+{
+    uintptr_t now = (uintptr_t)guard, then = (uintptr_t)t->guard;
+    if (now > then) /* the stack grows down: that frame is gone, unless this is a handler on an alternate stack */
+        return now - then < SAME_STACK && !sys_frozen() && !sys_on_alternate_stack() &&
+               stack_readable(&t->stack, then) && stack_readable(&t->stack, now);
+    /* Deeper: another hook's frame may lie where the cookie was. Its memory is read only if it is known to be there. */
+    return then - now < SAME_STACK && stack_readable(&t->stack, now) && stack_readable(&t->stack, then) &&
+           t->guard->cookie != GUARD_COOKIE(t->guard);
+}
+
+COLD struct thread *thread_enter_slow(struct guard *guard)
+{
+    struct thread *t = thread_self;
+    if (t && t->ready && t->guard) {
+        if (!is_stale(t, guard))
+            return NULL;
+        slot_lose(t->slot, HT_LOST_GUARD_CLEARED, 1);
+        if (t->nested_count)
+            slot_lose(t->slot, HT_LOST_REENTRANT_ALLOC, t->nested_count);
+        t->nested_count = 0;
+    } else {
+        if (!session_start())
+            return NULL;
+        t = attach();
+        if (!t) {
+            slot_lose(slots_shared(), HT_LOST_NO_THREAD, 1);
+            return NULL;
+        }
+    }
+    guard->cookie = GUARD_COOKIE(guard);
+    t->nested = NULL;
+    t->guard = guard;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return t;
+}
+
+void thread_reserve(unsigned spare)
+{
+    while (spare-- && make(0)) {
+    }
+}

@@ -1,0 +1,96 @@
+/*
+ * A thread's private state, and the gate that every hook passes.
+ *
+ * One initial-exec TLS word points to it and is read once per hook. States of threads that have ended are adopted by new threads; nothing is torn
+ * down when a thread ends, so a hook is as right in its last instruction as in its first. In a fork child the whole state reads as zero
+ * (memory.h): `ready` is then 0, and the next hook starts over in a file of its own.
+ */
+#ifndef HEAPTAP_THREAD_H
+#define HEAPTAP_THREAD_H
+
+#include "rule.h"
+#include "sys.h"
+
+struct slot;
+
+/*
+ * The guard of a hook, on its stack while it runs. A hook that was left by longjmp, an exception or cancellation leaves its guard set; the next hook
+ * sees that from the stack: its own frame lies further out, or the cookie has been overwritten.
+ */
+struct guard {
+    uintptr_t cookie;
+};
+#define GUARD_COOKIE(guard) ((uintptr_t)(guard) ^ (uintptr_t)0x5bd1e995u)
+
+/* Pages of the current stack that are known to be readable. */
+struct stack {
+    uintptr_t low, high;
+};
+
+/* Where a capture stands (capture.c). Kept here and not on the program's stack, of which a hook may use 512 bytes. */
+struct walk {
+    struct regs at;
+    struct regs next;
+    struct rule rule;
+    struct stack stack; /* known part of the stack that `at` is on */
+    bool exact;         /* at.pc is an interrupted instruction */
+    bool moved;         /* left the stack that the walk began on */
+    unsigned registers; /* how many are followed */
+};
+
+struct thread {
+    uint32_t ready; /* 1: may record */
+    uint32_t owner; /* thread id; 0: free */
+    struct guard *guard;
+    struct slot *slot;
+    struct stack stack;
+
+    /* clock.h */
+    uint32_t clock_left, clock_interval;
+    uint64_t now_ns;
+    uint16_t birth;
+
+    uint32_t line_next, line_end; /* live.h: this thread's run of unused lines */
+    intptr_t heap_pending;        /* bytes not yet in the process's sum */
+
+    /* What the hook at work is about, and what was called inside it (hooks.h). */
+    const void *subject;
+    const void *nested;
+    uint32_t nested_count;
+
+    struct walk walk;
+    uint32_t depth_max;
+    uint32_t place[]; /* the captured stack, innermost first; depth_max of them */
+};
+
+extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern uint32_t session_off; /* this process only forwards */
+
+struct thread *thread_enter_slow(struct guard *guard);
+
+/*
+ * Entry of a hook. The thread's state, with the guard set; NULL: only forward (not recording, or inside another hook of this thread).
+ * Context: any, also signal handlers and the first or last code of a thread. Steady state: loads and two stores.
+ */
+INLINE struct thread *thread_enter(struct guard *guard)
+{
+    struct thread *t = thread_self;
+    if (UNLIKELY(!t || !t->ready || t->guard))
+        return session_off ? NULL : thread_enter_slow(guard);
+    guard->cookie = GUARD_COOKIE(guard);
+    t->guard = guard;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return t;
+}
+
+INLINE void thread_leave(struct thread *t, struct guard *guard)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    guard->cookie = 0;
+    t->guard = NULL;
+}
+
+/* Makes sure that a few threads can start without a system call. */
+void thread_reserve(unsigned spare);
+
+#endif

@@ -1,0 +1,127 @@
+#include "tree.h"
+
+#include "index.h"
+
+static struct index places, nodes, sites;
+
+struct place_key {
+    uint32_t module, flags, lo, hi;
+};
+
+static bool place_match(uint32_t id, const void *key)
+{
+    const struct place_key *k = key;
+    const struct ht_place *place = SECTION_RECORD(const struct ht_place, HT_PLACES, id);
+    return word_acquire(&place->module) == k->module && place->flags == k->flags && place->offset_lo == k->lo &&
+           place->offset_hi == k->hi;
+}
+
+uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
+{
+    struct place_key key = {module, flags, (uint32_t)offset, (uint32_t)(offset >> 32)};
+    uint32_t hash = hash_pair(key.lo ^ key.hi, module * 2 + flags);
+    uint32_t id = index_find(&places, hash, place_match, &key);
+    if (id)
+        return id;
+    id = section_claim(&section[HT_PLACES], 1);
+    if (id == SECTION_FULL)
+        return 0;
+    struct ht_place *place = SECTION_RECORD(struct ht_place, HT_PLACES, id);
+    place->flags = flags;
+    place->offset_lo = key.lo;
+    place->offset_hi = key.hi;
+    word_publish(&place->module, module);
+    return index_insert(&places, hash, id, place_match, &key);
+}
+
+uint32_t tree_cut_place(enum ht_cut why)
+{
+    return tree_place(HT_CUT, 0, why);
+}
+
+struct pair {
+    uint32_t first, second;
+};
+
+static bool node_match(uint32_t id, const void *key)
+{
+    const struct pair *k = key;
+    const struct ht_node *node = SECTION_RECORD(const struct ht_node, HT_NODES, id);
+    return word_acquire(&node->place) == k->second && node->parent == k->first;
+}
+
+/* Child of a node at a place; 0: full. */
+static uint32_t child(uint32_t parent, uint32_t place)
+{
+    struct pair key = {parent, place};
+    uint32_t hash = hash_pair(parent, place);
+    uint32_t id = index_find(&nodes, hash, node_match, &key);
+    if (LIKELY(id))
+        return id;
+    id = section_claim(&section[HT_NODES], 1);
+    if (id == SECTION_FULL)
+        return 0;
+    struct ht_node *node = SECTION_RECORD(struct ht_node, HT_NODES, id);
+    node->parent = parent;
+    word_publish(&node->place, place);
+    return index_insert(&nodes, hash, id, node_match, &key);
+}
+
+uint32_t tree_stack(const uint32_t *place, unsigned count, enum ht_cut cut, bool *full)
+{
+    uint32_t node = 0;
+    *full = false;
+    if (cut)
+        node = child(0, tree_cut_place(cut));
+    *full = cut && !node;
+    while (count-- && !*full) {
+        uint32_t next = child(node, place[count]);
+        if (!next) {
+            *full = true;
+            break;
+        }
+        node = next;
+    }
+    return node;
+}
+
+static bool site_match(uint32_t id, const void *key)
+{
+    const struct pair *k = key;
+    const struct ht_site *site = SECTION_RECORD(const struct ht_site, HT_SITES, id);
+    return word_acquire(&site->kind) == k->second && site->node == k->first;
+}
+
+uint32_t tree_site(uint32_t node, enum ht_kind kind)
+{
+    struct pair key = {node, kind};
+    uint32_t hash = hash_pair(node, kind);
+    uint32_t id = index_find(&sites, hash, site_match, &key);
+    if (LIKELY(id))
+        return id;
+    id = section_claim(&section[HT_SITES], 1);
+    if (id == SECTION_FULL)
+        return 0;
+    struct ht_site *site = SECTION_RECORD(struct ht_site, HT_SITES, id);
+    site->node = node;
+    word_publish(&site->kind, kind);
+    return index_insert(&sites, hash, id, site_match, &key);
+}
+
+bool tree_init(void)
+{
+    index_reset(&places);
+    index_reset(&nodes);
+    index_reset(&sites);
+    section[HT_PLACES].claimed = section[HT_NODES].claimed = section[HT_SITES].claimed = 1;
+    /* What must be there when everything else is full: the marks of cut stacks below the root, and a site without stack for each kind. */
+    for (uint32_t why = 1; why < HT_CUTS; why++) {
+        uint32_t place = tree_cut_place(why);
+        if (!place || !child(0, place))
+            return false;
+    }
+    for (uint32_t kind = 1; kind < HT_KINDS; kind++)
+        if (tree_site(0, kind) != kind)
+            return false;
+    return true;
+}
