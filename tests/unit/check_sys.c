@@ -24,7 +24,7 @@ START_TEST(errors_come_back_and_errno_stays)
     errno = 4711;
     ck_assert_int_eq(sys_open("/nonexistent/x", O_RDONLY, 0), -ENOENT);
     ck_assert_int_eq(sys_close(-1), -EBADF);
-    ck_assert_ptr_null(sys_map_shared(-1, 4096, &error));
+    ck_assert_ptr_null(sys_map_shared(NULL, -1, 4096, &error));
     ck_assert_int_eq(error, -EBADF);
     ck_assert_ptr_null(sys_map_anonymous(NULL, SIZE_MAX / 2, NULL));
     ck_assert_int_eq(errno, 4711);
