@@ -1,6 +1,7 @@
 #include "modules.h"
 
 #include "cold.h"
+#include "memory.h"
 #include "real.h"
 #include "rules.h"
 #include "section.h"
@@ -243,11 +244,34 @@ const struct module *modules_find(uintptr_t address)
     return low < list_count && address >= list[low].teach.start ? &list[low] : NULL;
 }
 
-void modules_reset(void)
+/* The parent's rows, while a fork child goes from its parent's file to its own. */
+static struct ht_module *kept;
+static uint32_t kept_count;
+
+void modules_keep(void)
 {
     cold_leave(&door);
-    section[HT_MODULES].claimed = 0;
-    list_count = 0;
-    changes = 0;
-    word_set(&modules_dirty, 1);
+    kept_count = section[HT_MODULES].claimed;
+    kept = kept_count ? memory_map(kept_count * sizeof *kept) : NULL;
+    for (uint32_t i = 0; kept && i < kept_count; i++)
+        kept[i] = *SECTION_RECORD(struct ht_module, HT_MODULES, i);
+}
+
+void modules_restore(void)
+{
+    uint32_t first = kept ? section_claim(&section[HT_MODULES], kept_count) : SECTION_FULL;
+    if (first != 0) { /* no memory, or less room than the parent had */
+        list_count = 0;
+        word_set(&modules_dirty, 1);
+    }
+    for (uint32_t i = 0; first == 0 && i < kept_count; i++) {
+        struct ht_module *row = SECTION_RECORD(struct ht_module, HT_MODULES, i);
+        uint32_t state = kept[i].state;
+        kept[i].state = 0;
+        *row = kept[i];
+        word_publish(&row->state, state);
+    }
+    if (kept)
+        memory_unmap(kept, kept_count * sizeof *kept);
+    kept = NULL;
 }

@@ -31,7 +31,11 @@ void modules_refresh(void);
 /* Module at an address; NULL: none. Context: with the teacher's lock held (rules.c). */
 const struct module *modules_find(uintptr_t address);
 
-/* Fork child: write the rows anew into the new file. */
-void modules_reset(void);
+/*
+ * Fork child: keeps the parent's rows while its file is still mapped, and writes them into the child's. The loader is not asked: another thread of the parent may
+ * have held its lock when it forked.
+ */
+void modules_keep(void);
+void modules_restore(void);
 
 #endif

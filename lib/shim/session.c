@@ -244,6 +244,8 @@ static bool begin(void)
     budget = forked ? MIN(budget, affordable) : affordable;
     bool made = open_file(budget) && make_tables();
     if (made) {
+        if (forked)
+            modules_restore();
         identify(budget, fork_events);
         clock_init(session_header->start_monotonic_ns);
         for (size_t i = 0; i < sizeof session_header->magic; i++)
@@ -269,8 +271,8 @@ static void leave_parent(void)
     forked = 1;
     heap = heap_peak = 0;
     memory_wipe();
+    modules_keep();
     rules_reset();
-    modules_reset();
 }
 
 /* Before Linux 4.14: libc tells us of its forks. A raw clone then goes unnoticed. */
@@ -340,8 +342,12 @@ COLD bool session_start(void)
     bool on = false;
     if (seen == ON)
         cold_leave(&door);
-    real_init();
+    if (!real_facts
+             .shim_end) /* not again in a fork child: another thread of the parent may have held the loader's lock */
+        real_init();
     cold_run(&door, start_cold, &on);
+    if (on && !forked)
+        modules_refresh();
     if (on && word_get(&missed))
         slot_lose(slots_shared(), HT_LOST_NO_THREAD, missed);
     missed = 0;
