@@ -112,7 +112,7 @@ static void ended(void *p)
 static void *allocate(void *argument)
 {
     size_t self = (size_t)argument;
-    pthread_setspecific(at_end, malloc(40));
+    CHECK(pthread_setspecific(at_end, calloc(1, 40)) == 0);
     for (int i = 0; i < ROUNDS; i++) {
         size_t bytes = (size_t)(i * 37 % 5000) + 1;
         char *p = malloc(bytes);
@@ -190,6 +190,19 @@ static void inside_libc(void)
     CHECK(munmap(area, 1 << 18) == 0);
 }
 
+/* Per round: 100 bytes that stay, 50 that go, and a realloc of them to 70 in between. */
+__attribute__((noinline)) static void innermost(void)
+{
+    CHECK(malloc(100));
+    free(realloc(malloc(50), 70));
+}
+
+__attribute__((noinline)) static void counted(int rounds)
+{
+    for (int i = 0; i < rounds; i++)
+        innermost();
+}
+
 static int is_shim(struct dl_phdr_info *info, size_t size, void *argument)
 {
     (void)size;
@@ -232,6 +245,8 @@ int main(int argc, char **argv)
         loaded(argv[2]);
     else if (!strcmp(what, "forked"))
         forked();
+    else if (!strcmp(what, "counted") && argc > 2)
+        counted(atoi(argv[2]));
     else if (!strcmp(what, "inside_libc"))
         inside_libc();
     else
