@@ -2,7 +2,10 @@
 #include "again.h"
 
 #include <shim/config.h>
+#include <linux/capability.h>
+#include <linux/xattr.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 static struct config config;
 
@@ -227,8 +230,9 @@ START_TEST(reads_proc_when_there_is_no_environ_yet)
     memset(big + 4, 'x', sizeof big - 5);
     memset(tail + 5, 'x', sizeof tail - 6);
     /* The end of a string that is longer than any buffer is not a variable, wherever it is cut. */
-    for (size_t at = 4000; at < 4200; at++)
-        memcpy(big + at, "HEAPTAP_DEPTH=9", 15);
+    for (size_t at = 1024; at < sizeof big - 20; at += 1024) {
+        memcpy(big + at - 1, "HEAPTAP_DEPTH=9", 15);
+    }
     ck_assert_int_eq(again(NULL, "show", variables, -1, output, sizeof output), 0);
     ck_assert_str_eq(output, "chosen 1 depth 77 program check_config");
 }
@@ -305,7 +309,26 @@ START_TEST(setuid_programs_are_left_alone)
 }
 END_TEST
 
+/* Neither its ids nor, since it may not look into itself, /proc tells that such a program has more rights than its caller. */
+START_TEST(programs_with_capabilities_are_left_alone)
+{
+    struct vfs_cap_data capabilities = {.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
+                                        .data = {{.permitted = 1u << CAP_NET_BIND_SERVICE}}};
+    char directory[] = "/tmp/check_config.XXXXXX", path[256];
+    char *variables[] = {(char *)"HEAPTAP_DEPTH=77", NULL};
+    copy_self(directory, "capable", path, sizeof path);
+    if (setxattr(path, XATTR_NAME_CAPS, &capabilities, XATTR_CAPS_SZ_2, 0)) {
+        printf("capabilities cannot be given to a file: not tried\n");
+    } else {
+        ck_assert_int_eq(again(path, "show", variables, 65534, output, sizeof output), 0);
+        ck_assert_str_eq(output, "chosen 0 depth 8192 program capable");
+    }
+    unlink(path);
+    rmdir(directory);
+}
+END_TEST
+
 SUITE("config", defaults, all_variables, empty_values_are_none, the_first_of_two_counts, sizes,
       a_problem_names_variable_value_and_what_is_used, values_that_are_too_long, only, children_know,
       a_new_pattern_inside_a_recorded_program, reads_proc_when_there_is_no_environ_yet, strange_program_names,
-      a_deleted_program_keeps_its_name, setuid_programs_are_left_alone)
+      a_deleted_program_keeps_its_name, setuid_programs_are_left_alone, programs_with_capabilities_are_left_alone)

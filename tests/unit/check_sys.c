@@ -209,9 +209,11 @@ START_TEST(frozen_enters_the_kernel_no_more)
     ck_assert_int_eq(sys_close(0), -EPERM);
     sys_restore_signals(&before); /* what was done before the freeze is undone */
     ck_assert(!is_blocked(SIGUSR1));
+    memset(&during, 0xff, sizeof during);
     sys_block_signals(&during);
     ck_assert(!is_blocked(SIGUSR1));
     sys_restore_signals(&during);
+    ck_assert(!is_blocked(SIGUSR1));
     sys_thaw();
     ck_assert_int_eq(sys_pid(), getpid());
     ck_assert_int_ge(fcntl(0, F_GETFD), 0);
