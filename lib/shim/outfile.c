@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 
 #define DEFAULT_NAME "heaptap.%e.%p"
+#define PATH_SHOWN 90
 #define NUMBER_MOST 999 /* .999, or %n: so many files of one name are a mistake */
 
 /* ---- Problems, as a person reads them ---- */
@@ -34,6 +35,11 @@ COLD static void complain(struct outfile *out, const char *path, long error)
     struct text text = TEXT(out->problem);
     if (*out->problem)
         return; /* the first place is the one that was meant */
+    size_t length = text_length(path);
+    if (length > PATH_SHOWN) { /* the reason matters more */
+        text_append(&text, "...");
+        path += length - PATH_SHOWN;
+    }
     text_append(&text, path);
     text_append(&text, ": ");
     for (size_t i = 0; i < ARRAY_LEN(error_texts); i++)

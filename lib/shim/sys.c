@@ -212,17 +212,15 @@ bool sys_is_privileged(void)
     return call0(__NR_getuid) != call0(__NR_geteuid) || call0(__NR_getgid) != call0(__NR_getegid);
 }
 
-/* Signal 0 only asks. No right to signal it, or no right to ask: it may well be there. */
+/* Signal 0 only asks. Whatever else goes wrong (no right to signal it, no right to ask), it may well be there. */
 bool sys_thread_exists(long pid, long tid)
 {
-    long result = call3(__NR_tgkill, pid, tid, 0);
-    return !result || result == -EPERM;
+    return call3(__NR_tgkill, pid, tid, 0) != -ESRCH;
 }
 
 bool sys_process_exists(long pid)
 {
-    long result = call2(__NR_kill, pid, 0);
-    return !result || result == -EPERM;
+    return call2(__NR_kill, pid, 0) != -ESRCH;
 }
 
 uint64_t sys_ram(void)
