@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define EXPORT      __attribute__((visibility("default")))
-#define TABLE_BITS  22
+#define EXPORT __attribute__((visibility("default")))
+#define TABLE_BITS 22
 #define TABLE_SLOTS ((size_t)1 << TABLE_BITS)
 
 extern void *__libc_malloc(size_t size);

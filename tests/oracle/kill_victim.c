@@ -14,10 +14,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define THREADS   8
-#define ENTRIES   65536
-#define SLOTS     64
+#define THREADS 8
+#define ENTRIES 65536
+#define SLOTS 64
 #define MAILBOXES 16
+#define ALONE                                                                                                          \
+    1000 /* calls of the first thread before the others start: every stack is known then, none is cut because two threads ask at once */
 
 enum { NONE, ABOUT_TO, DONE };
 enum { ALLOC, FREE, REALLOC };
@@ -107,8 +109,11 @@ static void *ledger_thread(void *argument)
     int thread = (int)(intptr_t)argument, next = 0;
     struct block blocks[SLOTS] = {{0}};
     unsigned state = seed + (unsigned)thread * 7919;
-    atomic_fetch_add(&ledger->running, 1);
+    if (thread)
+        atomic_fetch_add(&ledger->running, 1);
     for (unsigned n = 0;; n++) {
+        if (thread == 0 && n == ALONE)
+            atomic_fetch_add(&ledger->running, 1);
         unsigned dice = (unsigned)rand_r(&state);
         struct block *block = &blocks[dice % SLOTS];
         size_t size = 1 + (dice >> 8) % ((dice >> 6 & 15) ? 700 : 70000);
@@ -136,9 +141,12 @@ int main(int argc, char **argv)
     if (ledger == MAP_FAILED)
         return 2;
     seed = (unsigned)strtoul(argv[2], NULL, 10);
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         if (pthread_create(&thread, NULL, ledger_thread, (void *)(intptr_t)i))
             return 2;
+        while (!atomic_load(&ledger->running))
+            sched_yield();
+    }
     for (;;)
         pause();
 }

@@ -1,0 +1,43 @@
+/* Children of children; one that allocates nothing leaves no file. */
+#include "behaviour.h"
+#include <sys/wait.h>
+
+static void do_one(void)
+{
+    CHECK(malloc(1));
+}
+
+static void do_two(void)
+{
+    CHECK(malloc(2));
+}
+
+static void do_three(void)
+{
+    CHECK(malloc(3));
+}
+
+static pid_t child_of(void)
+{
+    pid_t child = fork();
+    int status;
+    if (child)
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    return child;
+}
+
+int main(void)
+{
+    do_one();
+    if (child_of() == 0) {
+        do_two();
+        if (child_of() == 0) {
+            if (child_of() == 0) {
+                do_three();
+                _exit(0);
+            }
+            _exit(0);
+        }
+        _exit(0);
+    }
+}
