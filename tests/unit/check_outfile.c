@@ -613,7 +613,7 @@ START_TEST(any_call_may_fail)
     describe(&living, pid);
     put("heaptap.prog.1", &living);
     put("heaptap.a.1", &living);
-    unsigned descriptors = open_descriptors(), failures = 0;
+    unsigned descriptors = open_descriptors();
     config.keep = 1;
     config.files_max = 5;
     for (unsigned n = 1; n < 300; n++) {
@@ -629,8 +629,6 @@ START_TEST(any_call_may_fail)
         if (made) {
             close(out.fd);
             unlink(out.path);
-        } else {
-            failures++;
         }
         ck_assert_uint_eq(open_descriptors(), descriptors);
         ck_assert(is_there("heaptap.prog.1") && is_there("heaptap.a.1"));
@@ -639,7 +637,6 @@ START_TEST(any_call_may_fail)
     }
     ck_assert_uint_lt(calls, 299);
     ck_assert_uint_ge(calls, 20);
-    ck_assert_uint_ge(failures, 2);
     fail_call = 0;
     frozen = true;
     ck_assert(!outfile_create(&config, 4242, false, &out));
