@@ -45,10 +45,8 @@ int cmd_ls(const struct tool_verb *verb, int argc, char **argv)
         return found == 'h' ? tool_help(verb) : tool_bad_option(verb, found, argv);
     if (optind != argc)
         return tool_usage(verb, "takes no file");
-    if (!find_all(&list, geteuid(), &err)) {
-        find_free(&list);
+    if (!find_all(&list, geteuid(), &err))
         return tool_fail(&err);
-    }
     if (list.count)
         printf("%7s  %-8s %10s %8s  %s  %s\n", "PID", "STATE", "BYTES", "SECONDS", "PROGRAM", "FILE");
     for (size_t i = 0; i < list.count; i++)

@@ -54,12 +54,11 @@ bool err_set(struct err *err, const char *format, ...)
 {
     char raw[sizeof err->text];
     va_list arguments;
-    if (!err)
-        return false;
     va_start(arguments, format);
     vsnprintf(raw, sizeof raw, format, arguments);
     va_end(arguments);
-    err_safe_text(err->text, sizeof err->text, raw);
+    if (err)
+        err_safe_text(err->text, sizeof err->text, raw);
     return false;
 }
 

@@ -57,8 +57,10 @@ bool find_all(struct find_list *list, uid_t owner, struct err *err)
     if (chosen && chosen[0] && strcmp(chosen, "/dev/shm") != 0 && strcmp(chosen, "/tmp") != 0)
         done = scan(list, chosen, owner);
     done = done && scan(list, "/dev/shm", owner) && scan(list, "/tmp", owner);
-    if (!done)
+    if (!done) {
+        find_free(list);
         return err_set(err, "no memory for the list of buffers");
+    }
     if (list->count)
         qsort(list->file, list->count, sizeof *list->file, compare_paths);
     return true;

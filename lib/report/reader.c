@@ -113,18 +113,17 @@ static bool check_section(const struct ht_header *header, int id, uint64_t file_
 {
     const struct ht_section *section = &header->section[id];
     const char *name = reader_section_name[id];
+    uint64_t end = section->offset + section->capacity_bytes;
     if (!section->offset)
         return true;
-    if (section->offset % HT_SECTION_ALIGN || section->offset < header->header_bytes ||
-        section->offset + section->capacity_bytes < section->offset)
+    if (section->offset % HT_SECTION_ALIGN || section->offset < header->header_bytes || end < section->offset)
         return err_set(err, "%s: section table inconsistent: %s at 0x%llx with 0x%llx bytes", path, name,
                        (unsigned long long)section->offset, (unsigned long long)section->capacity_bytes);
-    if (section->offset + section->capacity_bytes > file_bytes)
+    if (end > file_bytes)
         return err_set(err,
                        "%s: truncated: section %s ends at byte %llu, the file at %llu; copy it again, with its holes "
                        "(cp --sparse=always, tar -S)",
-                       path, name, (unsigned long long)(section->offset + section->capacity_bytes),
-                       (unsigned long long)file_bytes);
+                       path, name, (unsigned long long)end, (unsigned long long)file_bytes);
     if (section->record_bytes != reader_record_bytes[id])
         return err_set(err, "%s: section table inconsistent: records of %s have %u bytes, not %u", path, name,
                        section->record_bytes, reader_record_bytes[id]);
@@ -133,8 +132,7 @@ static bool check_section(const struct ht_header *header, int id, uint64_t file_
                        section->used, name, (unsigned long long)section->capacity_bytes);
     for (int other = 0; other < id; other++) {
         const struct ht_section *second = &header->section[other];
-        if (reader_section_name[other] && second->offset &&
-            second->offset < section->offset + section->capacity_bytes &&
+        if (reader_section_name[other] && second->offset && second->offset < end &&
             section->offset < second->offset + second->capacity_bytes)
             return err_set(err, "%s: section table inconsistent: %s and %s overlap", path, reader_section_name[other],
                            name);

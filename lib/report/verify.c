@@ -25,10 +25,10 @@ static void __attribute__((format(printf, 3, 4))) violation(struct check *check,
 {
     char line[256];
     int length = snprintf(line, sizeof line, "V%d ", rule);
-    va_list arguments;
     check->result->total++;
     if (check->result->violations[rule]++ >= VERIFY_LINES_MAX || !check->tell)
         return;
+    va_list arguments;
     va_start(arguments, format);
     vsnprintf(line + length, sizeof line - (size_t)length, format, arguments);
     va_end(arguments);
