@@ -1,6 +1,7 @@
 /*
- * mmap and its family. What an allocator below maps for itself comes in while its hook is at work and is not the program's. brk, and mappings made
- * inside libc (thread stacks, its malloc), do not pass here at all.
+ * mmap and its family. What an allocator below maps for itself is not the program's: mostly it comes in while a hook of ours is at work, but not under
+ * operator new, nor from a thread of its own. So what an allocator calls is told by where it calls from. brk, and mappings made inside libc
+ * (thread stacks, its malloc), do not pass here at all.
  */
 #include "hooks.h"
 
@@ -10,6 +11,14 @@
 #define PAGE 4096u /* sizes count in these; a larger real page rounds further up in the kernel */
 #define FAILED ((void *)-1)
 #define FLAG_FIXED_NOREPLACE 0x100000
+
+/* The guard of a hook whose caller is the program. NULL: only forward. */
+#define ENTER(guard) (from_allocator((uintptr_t)__builtin_return_address(0)) ? NULL : thread_enter(guard))
+
+INLINE bool from_allocator(uintptr_t pc)
+{
+    return UNLIKELY(pc - real_facts.allocator_start < real_facts.allocator_end - real_facts.allocator_start);
+}
 
 /* Takes out what a call is about to replace. All but the last few are accounted for at once. */
 static void take_maps(struct thread *t, const void *p, uint64_t size, struct record_taken *taken)
@@ -38,7 +47,7 @@ INLINE void *hook_mapped(struct thread *t, struct guard *guard, void *p, uint64_
     {                                                                                                                  \
         struct guard guard;                                                                                            \
         struct record_taken taken;                                                                                     \
-        struct thread *t = thread_enter(&guard);                                                                       \
+        struct thread *t = ENTER(&guard);                                                                              \
         if (!t)                                                                                                        \
             return real.name(at, size, protection, flags, fd, offset);                                                 \
         uint64_t bytes = align_up(size, PAGE);                                                                         \
@@ -55,7 +64,7 @@ HOOK(int, munmap, (void *at, size_t size))
 {
     struct guard guard;
     struct record_taken taken;
-    struct thread *t = thread_enter(&guard);
+    struct thread *t = ENTER(&guard);
     if (!t)
         return real.munmap(at, size);
     uint64_t bytes = align_up(size, PAGE);
@@ -84,7 +93,7 @@ HOOK(void *, mremap, (void *at, size_t size, size_t new_size, int flags, void *n
 {
     struct guard guard;
     struct record_taken taken;
-    struct thread *t = thread_enter(&guard);
+    struct thread *t = ENTER(&guard);
     if (!t)
         return real.mremap(at, size, new_size, flags, new_at);
     uint64_t bytes = align_up(size, PAGE), new_bytes = align_up(new_size, PAGE);

@@ -70,6 +70,13 @@ void *memory_piece(size_t bytes)
     return NULL;
 }
 
+void memory_spare(void)
+{
+    struct chunk *fresh = memory_map(PIECES_BYTES);
+    if (fresh)
+        __atomic_store_n(&chunk, fresh, __ATOMIC_RELEASE);
+}
+
 bool memory_wiped_by_kernel(void)
 {
     return !word_get(&wipe_refused);

@@ -15,6 +15,8 @@ void *memory_map(size_t bytes);
 void memory_unmap(void *at, size_t bytes);
 /* A piece of a larger mapping, zero-filled, 64-byte aligned, at most 64 KiB. Context: any thread; seldom makes a system call. */
 void *memory_piece(size_t bytes);
+/* Makes sure that a few pieces can be had without a system call. */
+void memory_spare(void);
 
 /* True if the kernel wipes at fork. Asked once, when the first mapping is made. */
 bool memory_wiped_by_kernel(void);

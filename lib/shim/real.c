@@ -350,6 +350,10 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
         search->found[i] = elf_lookup(&object, wanted[i].name, search->hash[i]);
         if (search->found[i] && i == 0) {
             search->malloc_owner = start;
+            if (!elf_lookup(&object, "getenv", elf_gnu_hash("getenv"))) {
+                real_facts.allocator_start = start;
+                real_facts.allocator_end = end;
+            }
             if (!real_facts.malloc_elsewhere)
                 note_malloc_owner(info, false);
         }

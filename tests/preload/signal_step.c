@@ -36,10 +36,8 @@ int main(void)
 {
     signal(SIGTRAP, do_handler);
     raise(SIGTRAP);
-    for (int i = 0; i < 200; i++)
-        do_step(0);
-    for (int i = 0; i < 20; i++)
-        do_step(1);
+    for (int i = 0; i < 220; i++)
+        do_step(i >= 200);
     CHECK(steps > 1000);
     unsigned long calls = 220 * 3 + steps;
     printf("total %lu %lu\n", calls, calls);
