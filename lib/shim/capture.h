@@ -1,15 +1,24 @@
-/* The call stack of a hook's caller, by replaying rules. Design.md section 3. */
+/*
+ * The call stack of a hook's caller, by replaying rules, and only as far as it differs from the thread's last one. Design.md section 3.3;
+ * research/engine.md 1.7 for why this is exact:
+ *
+ * The next state outwards is a function of pc, stack pointer, the registers that the remaining rules read, and the memory words that they read. A walk
+ * that meets a frame of the last stack with the same pc and stack pointer, and the same frame register if a rule from there on outwards reads it
+ * before restoring it, therefore goes on as the last one did, provided that all those words are still the same. They are compared,
+ * each once, outermost first; the first that differs tells which frames are still good.
+ */
 #ifndef HEAPTAP_CAPTURE_H
 #define HEAPTAP_CAPTURE_H
 
 #include "thread.h"
 
 /*
- * Walks from t->walk.at, the state of the hook's caller, outwards and leaves the place ids in t->place, innermost first. Frames of this library are walked through and not listed.
+ * Id of the call tree's node for the stack that begins with t->walk.at, the state of the hook's caller. Frames of this library are walked through and not
+ * listed.
  *
- * Shape:   returns their number, at most t->depth_max; *cut is 0 if the walk reached the outermost frame, else why it did not.
+ * Shape:   *cut: 0 if the stack is whole, else why its outer end is missing. Node 0: not even one frame.
  * Context: the thread's own hook. Reads nothing but known-readable stack pages and rules. Takes no lock but the teacher's try-lock, on an unknown pc.
  */
-unsigned capture(struct thread *t, enum ht_cut *cut);
+uint32_t capture(struct thread *t, enum ht_cut *cut);
 
 #endif

@@ -25,22 +25,22 @@ static const enum ht_loss loss_of_cut[HT_CUTS] = {
 static uint32_t site_here(struct thread *t, enum ht_kind kind)
 {
     enum ht_cut cut;
-    bool full;
     if (from_loader(t->walk.at.pc))
         modules_touch();
     else if (UNLIKELY(word_get(&modules_dirty)))
         modules_refresh();
-    unsigned count = capture(t, &cut);
-    uint32_t node = tree_stack(t->place, count, cut, &full);
-    if (UNLIKELY(full))
-        cut = HT_CUT_FULL;
+    uint32_t node = capture(t, &cut);
     if (UNLIKELY(cut))
         slot_lose(t->slot, loss_of_cut[cut], 1);
+    struct memo *memo = &t->memo[(node * HT_KINDS + kind) % THREAD_MEMOS];
+    if (LIKELY(memo->node == node && memo->kind == kind))
+        return memo->site;
     uint32_t site = tree_site(node, kind);
     if (UNLIKELY(!site)) {
         slot_lose(t->slot, HT_LOST_SITE_FULL, 1);
-        site = kind;
+        return kind;
     }
+    *memo = (struct memo){node, kind, site};
     return site;
 }
 

@@ -150,6 +150,11 @@ void rules_forget(void)
     taught_outside = false;
 }
 
+uint32_t rules_generation(void)
+{
+    return word_acquire(&generation);
+}
+
 bool rules_taught_outside(void)
 {
     return taught_outside;

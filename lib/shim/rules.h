@@ -19,6 +19,9 @@ enum ht_cut rules_find(uintptr_t pc, bool exact, struct rule *out);
 /* All rules become unknown: something was unloaded. Context: holding the teacher's lock. */
 void rules_forget(void);
 
+/* Changes whenever rules are forgotten. */
+uint32_t rules_generation(void);
+
 /* True if a rule says that its pc lies in no module: it is wrong once a module is loaded there. Context: as rules_forget. */
 bool rules_taught_outside(void);
 

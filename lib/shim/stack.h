@@ -8,16 +8,23 @@
 
 #define STACK_GROWS (64u << 10) /* a frame further below the known part than this is taken for another stack */
 
+bool stack_move(struct stack *stack, uintptr_t sp);
 bool stack_extend(struct stack *stack, uintptr_t address);
 
-/* True if the word at `address` may be loaded. Grows the range page by page, or moves it when the address is on another stack. */
+/* A walk begins at sp, or jumps there. False: that is no readable memory. */
+INLINE bool stack_enter(struct stack *stack, uintptr_t sp)
+{
+    return LIKELY(sp - stack->low < stack->high - stack->low) || stack_move(stack, sp);
+}
+
+/* True if the word at `address` may be loaded: between where the walk entered and further up without a hole. */
 INLINE bool stack_readable(struct stack *stack, uintptr_t address)
 {
-    if (address & (sizeof(uintptr_t) - 1))
+    if (UNLIKELY(address & (sizeof(uintptr_t) - 1)))
         return false;
     if (LIKELY(address - stack->low < stack->high - stack->low))
         return true;
-    return stack_extend(stack, address);
+    return address > stack->high - 1 && stack_extend(stack, address);
 }
 
 /* Forgets the range when `sp` lies outside it: another stack runs now, and this one may be unmapped before we see it again. */

@@ -29,12 +29,13 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     t->clock_left = t->clock_interval = 0;
     t->nested_count = 0;
     t->depth_max = config.depth_max;
+    t->frame_count = 0;
     return true;
 }
 
 static size_t state_bytes(void)
 {
-    return align_up(sizeof(struct thread) + (size_t)config.depth_max * sizeof(uint32_t), 4096);
+    return align_up(sizeof(struct thread) + (size_t)config.depth_max * sizeof(struct frame), 4096);
 }
 
 static struct thread *make(uint32_t owner)
@@ -100,10 +101,10 @@ static bool is_stale(struct thread *t, const struct guard *guard)
 {
     uintptr_t now = (uintptr_t)guard, then = (uintptr_t)t->guard;
     if (now > then) /* the stack grows down: that frame is gone, unless this is a handler on an alternate stack */
-        return now - then < SAME_STACK && !sys_frozen() && !sys_on_alternate_stack() &&
-               stack_readable(&t->stack, then) && stack_readable(&t->stack, now);
+        return now - then < SAME_STACK && !sys_frozen() && !sys_on_alternate_stack() && stack_enter(&t->stack, then) &&
+               stack_readable(&t->stack, now);
     /* Deeper: another hook's frame may lie where the cookie was. Its memory is read only if it is known to be there. */
-    return then - now < SAME_STACK && stack_readable(&t->stack, now) && stack_readable(&t->stack, then) &&
+    return then - now < SAME_STACK && stack_enter(&t->stack, now) && stack_readable(&t->stack, then) &&
            t->guard->cookie != GUARD_COOKIE(t->guard);
 }
 

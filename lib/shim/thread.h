@@ -38,6 +38,26 @@ struct walk {
     unsigned registers; /* how many are followed */
 };
 
+#define FRAME_EXACT 0x1u   /* pc is an interrupted instruction */
+#define FRAME_JUMP 0x2u    /* its caller is on a stack of its own, perhaps */
+#define FRAME_USES_FP 0x4u /* its rule reads the frame register */
+#define FRAME_FP_LIVE 0x8u /* this rule, or one further out before the register is restored, reads the frame register */
+
+/* One frame of the thread's last stack: the state that its rule was applied to, and where the rule read what led to the next frame outwards. */
+struct frame {
+    uintptr_t pc, sp, fp;
+    uintptr_t ra_at, fp_at, cfa_at; /* 0: not read */
+    int32_t cfa_add;
+    uint32_t flags;
+    uint32_t place; /* 0: not listed (a frame of this library) */
+    uint32_t node;  /* of the stack that ends here */
+};
+
+struct memo {
+    uint32_t node, kind, site;
+};
+#define THREAD_MEMOS 256u
+
 struct thread {
     uint32_t ready; /* 1: may record */
     uint32_t owner; /* thread id; 0: free */
@@ -59,8 +79,15 @@ struct thread {
     uint32_t nested_count;
 
     struct walk walk;
+    struct memo memo[THREAD_MEMOS]; /* sites of nodes seen last */
+
+    /* The last stack, outermost frame first (capture.c). */
+    uint32_t frame_count;
+    uint32_t frame_barrier;    /* index of the outermost frame with FRAME_JUMP; frame_count: none */
+    uint32_t frame_generation; /* of the rules that it was walked with */
+    enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
     uint32_t depth_max;
-    uint32_t place[]; /* the captured stack, innermost first; depth_max of them */
+    struct frame frame[]; /* depth_max of them */
 };
 
 extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));

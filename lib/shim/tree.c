@@ -34,11 +34,6 @@ uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
     return index_insert(&places, hash, id, place_match, &key);
 }
 
-uint32_t tree_cut_place(enum ht_cut why)
-{
-    return tree_place(HT_CUT, 0, why);
-}
-
 struct pair {
     uint32_t first, second;
 };
@@ -50,8 +45,7 @@ static bool node_match(uint32_t id, const void *key)
     return word_acquire(&node->place) == k->second && node->parent == k->first;
 }
 
-/* Child of a node at a place; 0: full. */
-static uint32_t child(uint32_t parent, uint32_t place)
+uint32_t tree_child(uint32_t parent, uint32_t place)
 {
     struct pair key = {parent, place};
     uint32_t hash = hash_pair(parent, place);
@@ -67,22 +61,9 @@ static uint32_t child(uint32_t parent, uint32_t place)
     return index_insert(&nodes, hash, id, node_match, &key);
 }
 
-uint32_t tree_stack(const uint32_t *place, unsigned count, enum ht_cut cut, bool *full)
+uint32_t tree_cut_node(enum ht_cut why)
 {
-    uint32_t node = 0;
-    *full = false;
-    if (cut)
-        node = child(0, tree_cut_place(cut));
-    *full = cut && !node;
-    while (count-- && !*full) {
-        uint32_t next = child(node, place[count]);
-        if (!next) {
-            *full = true;
-            break;
-        }
-        node = next;
-    }
-    return node;
+    return why; /* made first, in this order: tree_init */
 }
 
 static bool site_match(uint32_t id, const void *key)
@@ -115,11 +96,9 @@ bool tree_init(void)
     index_reset(&sites);
     section[HT_PLACES].claimed = section[HT_NODES].claimed = section[HT_SITES].claimed = 1;
     /* What must be there when everything else is full: the marks of cut stacks below the root, and a site without stack for each kind. */
-    for (uint32_t why = 1; why < HT_CUTS; why++) {
-        uint32_t place = tree_cut_place(why);
-        if (!place || !child(0, place))
+    for (uint32_t why = 1; why < HT_CUTS; why++)
+        if (tree_child(0, tree_place(HT_CUT, 0, why)) != tree_cut_node(why))
             return false;
-    }
     for (uint32_t kind = 1; kind < HT_KINDS; kind++)
         if (tree_site(0, kind) != kind)
             return false;

@@ -8,15 +8,13 @@ bool tree_init(void);
 
 /* Id of a place; 0: full. `module` is row + 1, HT_NO_MODULE or HT_CUT. Context: cold. */
 uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset);
-/* Id of the place "[cut: why]"; 0: full. */
-uint32_t tree_cut_place(enum ht_cut why);
-
 /*
- * Id of the stack whose places are given innermost first. cut: 0, or why the outer end is missing.
- * *full: the table had no room: the stack hangs below [cut: full] with as many outer frames as there was room for.
+ * Id of the stack that is `parent` and one frame more at `place`; parent 0: the root. 0: full.
  * Context: any thread, lock-free; system calls only when tables grow.
  */
-uint32_t tree_stack(const uint32_t *place, unsigned count, enum ht_cut cut, bool *full);
+uint32_t tree_child(uint32_t parent, uint32_t place);
+/* The child of the root below which stacks hang that were cut. Never 0. */
+uint32_t tree_cut_node(enum ht_cut why);
 
 /* Id of a site; 0: full. */
 uint32_t tree_site(uint32_t node, enum ht_kind kind);
