@@ -41,7 +41,6 @@ static struct question {
     unsigned reads;
     unsigned register_reads;
     bool took_registers; /* the step itself looked at a register */
-    bool pc_read;
     bool no_table;
     unsigned words;
     struct value address[WORDS_MAX]; /* of each word that was read */
@@ -116,13 +115,27 @@ static int access_reg(unw_addr_space_t as, unw_regnum_t number, unw_word_t *valu
     if (write || (unsigned)number >= UNW_REGISTERS)
         return -UNW_EBADREG;
     if (number == UNW_REG_IP) {
-        question.pc_read = true;
         *value = question.pc;
         return 0;
     }
-    question.register_reads++;
     *value = symbol_value((unsigned)number);
     return 0;
+}
+
+/* Of libunwind; what unw_get_reg() is made of. */
+int UNW_OBJ(access_reg)(unw_cursor_t *cursor, unw_regnum_t number, unw_word_t *value, int write);
+int ht_unw_get_reg(unw_cursor_t *cursor, int number, unw_word_t *value);
+
+/* Stands for unw_get_reg(), through which a step reads a register that its CFA or an expression is built on. */
+int ht_unw_get_reg(unw_cursor_t *cursor, int number, unw_word_t *value)
+{
+    question.register_reads++;
+    return UNW_OBJ(access_reg)(cursor, number, value, 0);
+}
+
+static bool caller_register(int number, unw_word_t *value)
+{
+    return UNW_OBJ(access_reg)(&question.cursor, number, value, 0) == 0;
 }
 
 /* .eh_frame_hdr as every linker writes it: version 1, a pointer to .eh_frame, a count, and (start, FDE) pairs of 32 bits each, relative to
@@ -201,7 +214,7 @@ static bool read_cfa(struct rule *rule, struct value *cfa)
     unw_word_t raw;
     struct value base;
     int number;
-    if (unw_get_reg(&question.cursor, UNW_REG_SP, &raw) || !value_decode(raw, cfa))
+    if (!caller_register(UNW_REG_SP, &raw) || !value_decode(raw, cfa))
         return false;
     base = *cfa;
     if (cfa->symbol >= UNW_REGISTERS) {
@@ -227,11 +240,10 @@ static bool words_from(enum rule_base base, const struct value *cfa, const struc
     return address->symbol == from.symbol;
 }
 
-static bool read_return_address(struct rule *rule, const struct value *cfa)
+static bool read_return_address(struct rule *rule, const struct value *cfa, uintptr_t raw)
 {
-    unw_word_t raw;
-    int word;
-    if (unw_get_reg(&question.cursor, UNW_REG_IP, &raw) || (word = word_of(raw)) < 0)
+    int word = word_of(raw);
+    if (word < 0)
         return false;
     for (unsigned base = BASE_CFA; base <= BASE_SP; base++) {
         intptr_t words;
@@ -267,7 +279,7 @@ static bool read_saved(struct rule *rule, const struct value *cfa)
     int word[ARCH_REGS];
     for (int i = 1; i < ARCH_REGS; i++) {
         unw_word_t raw;
-        if (unw_get_reg(&question.cursor, dwarf_number[i], &raw))
+        if (!caller_register(dwarf_number[i], &raw))
             return false;
         word[i] = word_of(raw);
         if (word[i] < 0 && raw != symbol_value(dwarf_number[i]))
@@ -295,24 +307,21 @@ static void ask(unsigned round, struct rule *rule)
     if (unw_init_remote(&question.cursor, space, NULL))
         return;
     question.register_reads = 0;
-    question.pc_read = false;
     result = unw_step(&question.cursor);
     question.took_registers = question.register_reads > 0;
     if (question.no_table) {
         rule_ends(rule, RULE_NO_TABLE);
         return;
     }
-    if (result < 0 || unw_get_reg(&question.cursor, UNW_REG_IP, &pc))
+    if (result < 0)
         return;
-    /* 0 also says that only the frame register is undefined, but then the return address has been read. */
-    if (pc == 0) {
-        if (!question.words && !question.pc_read)
-            rule_ends(rule, RULE_OUTERMOST);
+    if (!caller_register(UNW_REG_IP, &pc)) {
+        rule_ends(rule, RULE_OUTERMOST);
         return;
     }
     if (unw_is_signal_frame(&question.cursor) > 0)
         rule->flags |= RULE_SIGNAL;
-    if (read_cfa(rule, &cfa) && read_return_address(rule, &cfa) && read_saved(rule, &cfa))
+    if (read_cfa(rule, &cfa) && read_return_address(rule, &cfa, pc) && read_saved(rule, &cfa))
         rule->kind = RULE_STEP;
     else
         rule_ends(rule, RULE_REFUSED);
