@@ -112,6 +112,6 @@ bool symbolize_lookup(void *arg, const struct profile *profile, const struct pro
                                             NULL);
     if (!name || !*name)
         return false;
-    snprintf(to, capacity, "%s", name);
-    return true;
+    snprintf(to, capacity, "%.*s", (int)strcspn(name, "@"), name); /* without the version of a dynamic symbol */
+    return to[0] != 0;
 }
