@@ -3,13 +3,23 @@
 
 #include "slots.h"
 
+/* Whether it is the outer hook's own block shows when that one returns, or when it is freed before. */
 COLD void hooks_nested_alloc(const void *p)
 {
     struct thread *t = thread_self;
-    if (!p || !t || !t->ready || !t->guard || p == t->nested || p == t->subject)
+    if (!p || !t || !t->ready || !t->guard || p == t->subject)
         return;
-    t->nested = p; /* whether it is the outer hook's own block shows when that one returns */
-    t->nested_count++;
+    for (unsigned i = 0; i < THREAD_NESTED; i++)
+        if (__atomic_load_n(&t->nested[i], __ATOMIC_RELAXED) == p)
+            return;
+    for (unsigned i = 0; i < THREAD_NESTED; i++) {
+        const void *none = NULL;
+        if (__atomic_compare_exchange_n(&t->nested[i], &none, p, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            word_add(&t->nested_count, 1);
+            return;
+        }
+    }
+    count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], 1);
 }
 
 COLD void hooks_nested_free(const void *p)
@@ -17,17 +27,22 @@ COLD void hooks_nested_free(const void *p)
     struct thread *t = thread_self;
     if (!t || !t->ready || !t->guard || p == t->subject)
         return;
+    for (unsigned i = 0; i < THREAD_NESTED; i++) {
+        const void *own = p;
+        if (__atomic_compare_exchange_n(&t->nested[i], &own, NULL, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            word_add(&t->nested_count, (uint32_t)-1);
+            count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], 1);
+            break;
+        }
+    }
     count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_FREE], 1);
 }
 
 COLD void hooks_settle_nested(struct thread *t, const void *p)
 {
-    if (t->nested == p)
-        t->nested_count--;
-    if (t->nested_count)
-        count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], t->nested_count);
-    t->nested_count = 0;
-    t->nested = NULL;
+    uint32_t others = thread_take_nested(t, p);
+    if (others)
+        count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], others);
 }
 
 void hooks_realloc_done(struct thread *t, const void *p, const void *q, uint64_t size, bool freed,

@@ -16,6 +16,19 @@ uint32_t session_off;
 static struct thread *threads[THREADS_MAX];
 static uint32_t thread_count;
 
+uint32_t thread_take_nested(struct thread *t, const void *own)
+{
+    uint32_t others = 0;
+    for (unsigned i = 0; i < THREAD_NESTED; i++) {
+        const void *p = __atomic_exchange_n(&t->nested[i], NULL, __ATOMIC_RELAXED);
+        if (!p)
+            continue;
+        word_add(&t->nested_count, (uint32_t)-1);
+        others += p != own;
+    }
+    return others;
+}
+
 static bool take(struct thread *t, uint32_t tid, bool ask)
 {
     uint32_t owner = word_get(&t->owner);
@@ -27,7 +40,7 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     t->guard = NULL;
     t->stack = (struct stack){0, 0};
     t->clock_left = t->clock_interval = 0;
-    t->nested_count = 0;
+    thread_take_nested(t, NULL);
     t->depth_max = config.depth_max;
     t->frame_count = 0;
     return true;
@@ -100,6 +113,8 @@ static COLD struct thread *attach(void)
 static bool is_stale(struct thread *t, const struct guard *guard)
 {
     uintptr_t now = (uintptr_t)guard, then = (uintptr_t)t->guard;
+    if (now == then) /* two that live cannot be in one place */
+        return true;
     if (now > then) /* the stack grows down: that frame is gone, unless this is a handler on an alternate stack */
         return now - then < SAME_STACK && !sys_frozen() && !sys_on_alternate_stack() && stack_enter(&t->stack, then) &&
                stack_readable(&t->stack, now);
@@ -116,8 +131,11 @@ COLD struct thread *thread_enter_slow(struct guard *guard)
             return NULL;
         slot_lose(t->slot, HT_LOST_GUARD_CLEARED, 1);
         if (t->nested_count)
-            slot_lose(t->slot, HT_LOST_REENTRANT_ALLOC, t->nested_count);
-        t->nested_count = 0;
+            count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], thread_take_nested(t, NULL));
+        /* That hook may have been left between any two stores. */
+        t->frame_count = 0;
+        for (unsigned i = 0; i < THREAD_MEMOS; i++)
+            t->memo[i] = (struct memo){0, 0, 0};
     } else {
         if (!session_start())
             return NULL;
@@ -128,7 +146,7 @@ COLD struct thread *thread_enter_slow(struct guard *guard)
         }
     }
     guard->cookie = GUARD_COOKIE(guard);
-    t->nested = NULL;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     t->guard = guard;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return t;

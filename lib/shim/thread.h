@@ -57,6 +57,7 @@ struct memo {
     uint32_t node, kind, site;
 };
 #define THREAD_MEMOS 256u
+#define THREAD_NESTED 4u
 
 struct thread {
     uint32_t ready; /* 1: may record */
@@ -75,8 +76,8 @@ struct thread {
 
     /* What the hook at work is about, and what was called inside it (hooks.h). */
     const void *subject;
-    const void *nested;
-    uint32_t nested_count;
+    const void *nested[THREAD_NESTED]; /* blocks that were handed out inside; NULL: free place */
+    uint32_t nested_count;             /* places in use */
 
     struct walk walk;
     struct memo memo[THREAD_MEMOS]; /* sites of nodes seen last */
@@ -105,6 +106,7 @@ INLINE struct thread *thread_enter(struct guard *guard)
     if (UNLIKELY(!t || !t->ready || t->guard))
         return session_off ? NULL : thread_enter_slow(guard);
     guard->cookie = GUARD_COOKIE(guard);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that sees the guard sees its cookie */
     t->guard = guard;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return t;
@@ -113,9 +115,13 @@ INLINE struct thread *thread_enter(struct guard *guard)
 INLINE void thread_leave(struct thread *t, struct guard *guard)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    guard->cookie = 0;
     t->guard = NULL;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    guard->cookie = 0;
 }
+
+/* Empties `nested` and returns how many blocks in it are not `own`. Context: signal-safe; what a handler adds meanwhile stays for the next time. */
+uint32_t thread_take_nested(struct thread *t, const void *own);
 
 /* Makes sure that a few threads can start without a system call. */
 void thread_reserve(unsigned spare);
