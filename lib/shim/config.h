@@ -1,8 +1,8 @@
 /*
  * What the user asked for: HEAPTAP_* environment variables, read once at the first event of a process image.
  *
- *   HEAPTAP_OUT       pattern of the buffer's name: %e program, %p PID, %n first number from 1 that makes the name new, %% percent. Without %p it
- *                     names the first process exactly and others get .PID
+ *   HEAPTAP_OUT       pattern of the buffer's name: %e program, %p PID, %n first number from 1 that makes the name new,
+ *                     %% percent. Without %p it names the first process exactly and others get .PID
  *   HEAPTAP_DIR       directory for the default name, heaptap.%e.%p
  *   HEAPTAP_ONLY      glob on the program's name (on its whole path if the glob has a '/'); others only forward
  *   HEAPTAP_CHILDREN  0: only the first process, not what it starts (fork or exec)
@@ -11,13 +11,14 @@
  *   HEAPTAP_RING      bytes of the ring, part of the budget
  *   HEAPTAP_DEPTH     frames kept of a stack (default 8192, at most 65536)
  *   HEAPTAP_KEEP      dead files of this user and program that are kept (default 8)
- *   HEAPTAP_FILES     files of this user under this name pattern, of all programs, beyond which no new one is made (default 256, at most
- *                     1000)
+ *   HEAPTAP_FILES     files of this user under this name pattern, of all programs, beyond which no new one is made
+ *                     (default 256, at most 1000)
  *   HEAPTAP_LOG       1: say on stderr what heaptap did and why it does not record. Nothing is ever printed otherwise
  *
- * How children know that they are not the first process, without any memory across exec: the first process that records changes letters of its own
- * variables in place, which exec'ed children inherit: HEAPTAP_OUT= becomes HEAPTAP_SUB=, HEAPTAP_CHILDREN=0 becomes HEAPTAP_CHILDREN=-.
- * A process that was given rights its caller does not have (sys_is_privileged) reads nothing of all this and is not chosen.
+ * How children know that they are not the first process, without any memory across exec: the first process that records
+ * changes letters of its own variables in place, which exec'ed children inherit: HEAPTAP_OUT= becomes HEAPTAP_SUB=,
+ * HEAPTAP_CHILDREN=0 becomes HEAPTAP_CHILDREN=-. A process that was given rights its caller does not have
+ * (sys_is_privileged) reads nothing of all this and is not chosen.
  */
 #ifndef HEAPTAP_CONFIG_H
 #define HEAPTAP_CONFIG_H
@@ -46,14 +47,19 @@ struct config {
 };
 
 /*
- * Reads the environment into *config. Never fails: what cannot be understood is left at its default and named in `problem`.
+ * Reads the environment into *config. Never fails: what cannot be understood is left at its default and named in
+ * `problem`.
  *
- * Shape:   environment: NULL-terminated strings as in environ, or NULL: /proc/self/environ is read instead (before libc set environ up).
+ * Shape:   environment: NULL-terminated strings as in environ, or NULL: /proc/self/environ is read instead (before libc
+ *          set environ up).
  * Context: once a process image, signals blocked, one caller at a time; uses static scratch, no libc.
  */
 void config_read(struct config *config, char **environment);
 
-/* Tells children started by exec that they are not the first (see above). `environment` as for config_read; NULL: nothing can be told. */
+/*
+ * Tells children started by exec that they are not the first (see above). `environment` as for config_read; NULL:
+ * nothing can be told.
+ */
 void config_mark_children(char **environment);
 
 #endif

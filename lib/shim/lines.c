@@ -33,7 +33,10 @@ static bool fill(struct lines *lines)
     return got > 0;
 }
 
-/* The next piece of text that ends with a separator, with the file, or because the buffer is full (*whole is false then). */
+/*
+ * The next piece of text that ends with a separator, with the file, or because the buffer is full (*whole is false
+ * then).
+ */
 static char *piece(struct lines *lines, bool *whole)
 {
     size_t scan = 0;

@@ -1,6 +1,7 @@
 /*
- * The buffer file's name, place, owner and number: makes a new, empty file that belongs to this process alone, and keeps the directory in bounds.
- * Nothing is ever overwritten or followed: O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode 0600.
+ * The buffer file's name, place, owner and number: makes a new, empty file that belongs to this process alone, and
+ * keeps the directory in bounds. Nothing is ever overwritten or followed: O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+ * mode 0600.
  */
 #ifndef HEAPTAP_OUTFILE_H
 #define HEAPTAP_OUTFILE_H
@@ -13,25 +14,30 @@ struct outfile {
     uint64_t free_bytes; /* of its filesystem */
     bool memory_backed;  /* tmpfs, ramfs or hugetlbfs */
     char problem
-        [160]; /* why there is none, or none in a place that would have come first, as one line to print; empty: all is well */
+        [160]; /* why there is no file, or none in the place that was asked for, as one line; empty: all is well */
 };
 
 /*
  * Makes the file. False: there is none (out->problem says why) and the process only forwards.
  *
- * Order:   HEAPTAP_OUT (any filesystem); else the first of HEAPTAP_DIR (any filesystem), /dev/shm, /tmp (these two only if they are in memory) where a file
- *          can be made. Before that, in the directory of a default name: dead files of this user and program beyond the newest config->keep are removed,
- *          and when files_max of this user would be passed, the oldest dead ones of any program. Still too many: no file.
- *          Nothing under a pattern of HEAPTAP_OUT is ever removed; there files_max only says when no more are made.
- *          Dead: a buffer (magic) of this PID namespace and boot whose process (pid and start_ticks) is gone. A file that is not certainly dead and ours is
- *          never touched. A file of another boot may be another machine's.
- *          A name that exists gets .1, .2, up to .999. Names that cannot be ours (other owners, links, FIFOs, no buffers) change nothing.
+ * Order:   HEAPTAP_OUT (any filesystem); else the first of HEAPTAP_DIR (any filesystem), /dev/shm, /tmp (these two only
+ *          if they are in memory) where a file can be made. Before that, in the directory of a default name: dead files
+ *          of this user and program beyond the newest config->keep are removed, and when files_max of this user would
+ *          be passed, the oldest dead ones of any program. Still too many: no file. Nothing under a pattern of
+ *          HEAPTAP_OUT is ever removed; there files_max only says when no more are made.
+ *          Dead: a buffer (magic) of this PID namespace and boot whose process (pid and start_ticks) is gone. A file
+ *          that is not certainly dead and ours is never touched. A file of another boot may be another machine's.
+ *          A name that exists gets .1, .2, up to .999. Names that cannot be ours (other owners, links, FIFOs, no
+ *          buffers) change nothing.
  * forked:  the process is a fork child: never takes a name without its PID.
  * Context: signals blocked, one caller at a time; uses static scratch, no libc.
  */
 bool outfile_create(const struct config *config, uint32_t pid, bool forked, struct outfile *out);
 
-/* start_ticks of ht_header for a process of this PID namespace; 0: unknown, also when /proc is that of another one. Uses static scratch. */
+/*
+ * start_ticks of ht_header for a process of this PID namespace; 0: unknown, also when /proc is that of another one.
+ * Uses static scratch.
+ */
 uint64_t outfile_start_ticks(uint32_t pid);
 /* Inode of this process's PID namespace; 0: unknown. */
 uint64_t outfile_pid_namespace(void);
@@ -39,8 +45,8 @@ uint64_t outfile_pid_namespace(void);
 void outfile_boot_id(char id[40]);
 
 /*
- * The budget in bytes: what was asked for; else 1/64 of the least of RAM, the cgroup's memory limit (v1 and v2, all levels up) and free_bytes, between 512 KiB and
- * 256 MiB. In any case at most half of free_bytes and 1/16 of RLIMIT_AS.
+ * The budget in bytes: what was asked for; else 1/64 of the least of RAM, the cgroup's memory limit (v1 and v2, all
+ * levels up) and free_bytes, between 512 KiB and 256 MiB. In any case at most half of free_bytes and 1/16 of RLIMIT_AS.
  */
 uint64_t outfile_budget(const struct config *config, uint64_t free_bytes);
 

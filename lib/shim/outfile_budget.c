@@ -23,7 +23,10 @@ static uint64_t read_limit(const char *path)
     return text_read_decimal(number, &limit) == number ? UINT64_MAX : limit;
 }
 
-/* The least limit from the group up to where the hierarchy is mounted. In a container the path may be one of the host: what is not there is passed over. */
+/*
+ * The least limit from the group up to where the hierarchy is mounted. In a container the path may be one of the
+ * host: what is not there is passed over.
+ */
 static uint64_t group_limit(const char *mount, const char *group, const char *file)
 {
     static char path[1024];

@@ -1,6 +1,6 @@
 /*
- * Structures are the kernel's own (its uapi headers), not libc's: the two differ on some processors. Only system calls that every
- * Linux architecture has are used (openat for open, and so on).
+ * Structures are the kernel's own (its uapi headers), not libc's: the two differ on some processors. Only system calls
+ * that every Linux architecture has are used (openat for open, and so on).
  */
 #include "sys.h"
 
@@ -78,7 +78,10 @@ long sys_advise(void *at, size_t bytes, int advice)
 
 bool sys_readable(const void *address)
 {
-    /* The kernel reads the set before it looks at what to do with it; ~0 is nothing that it knows, so nothing is ever changed. */
+    /*
+     * The kernel reads the set before it looks at what to do with it; ~0 is nothing that it knows, so nothing is
+     * ever changed.
+     */
     return call4(__NR_rt_sigprocmask, -1, (long)address, 0, SIGNAL_SET_BYTES) == -EINVAL;
 }
 
@@ -259,8 +262,8 @@ bool sys_on_alternate_stack(void)
 /* ---- Seccomp ---- */
 
 /*
- * The Seccomp line of /proc/self/status, because the program loader itself has just opened, read and closed files under the filter that is
- * asked about, while a filter may well kill for prctl. Without /proc, prctl is all there is.
+ * The Seccomp line of /proc/self/status, because the program loader itself has just opened, read and closed files under
+ * the filter that is asked about, while a filter may well kill for prctl. Without /proc, prctl is all there is.
  */
 bool sys_under_seccomp(void)
 {

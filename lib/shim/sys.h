@@ -1,9 +1,10 @@
 /*
  * The kernel, as the shim sees it: raw system calls that return a result or -errno and leave errno alone.
- * All of them go through sys_call(), so that a test build can make any one of them fail (sys_faults.c is linked instead of sys_call.c).
+ * All of them go through sys_call(), so that a test build can make any one of them fail (sys_faults.c is linked instead
+ * of sys_call.c).
  *
- * Context: any thread, signal-safe. None is made on the path of an event in the steady state; once a seccomp filter is installed (sys_freeze), all
- * answer -EPERM without entering the kernel.
+ * Context: any thread, signal-safe. None is made on the path of an event in the steady state; once a seccomp filter is
+ *          installed (sys_freeze), all answer -EPERM without entering the kernel.
  */
 #ifndef HEAPTAP_SYS_H
 #define HEAPTAP_SYS_H
@@ -11,7 +12,10 @@
 #include <common/base.h>
 
 long sys_call(long n, long a, long b, long c, long d, long e, long f);
-/* The same, but never frozen and never made to fail: only for what puts back a change that was made before the freeze. */
+/*
+ * The same, but never frozen and never made to fail: only for what puts back a change that was made before the
+ * freeze.
+ */
 long sys_call_undo(long n, long a, long b, long c, long d, long e, long f);
 
 /* After this no system call is made any more; until sys_thaw (the filter was refused by the kernel). */
@@ -67,7 +71,10 @@ uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */
 uint64_t sys_address_limit(void);
 
-/* Blocks every signal of the calling thread and keeps the old mask in *old; and puts it back, also when frozen meanwhile. */
+/*
+ * Blocks every signal of the calling thread and keeps the old mask in *old; and puts it back, also when frozen
+ * meanwhile.
+ */
 struct sys_signals {
     uint64_t mask[2];
     bool blocked;

@@ -1,12 +1,17 @@
 /*
- * sys_call.c for tests: one system call fails on order. Linked in its place into $HEAPTAP_BUILD/faults/libheaptap.so (tests/faults).
+ * sys_call.c for tests: one system call fails on order. Linked in its place into $HEAPTAP_BUILD/faults/libheaptap.so
+ * (tests/faults).
  *
- *   HEAPTAP_FAULT_CALL    name or number of the call, in the kernel's words (openat, not open); none: behaves like sys_call.c
- *   HEAPTAP_FAULT_NTH     3: the third such call of the process fails; 3+: the third and all after it; 0 or none: every one
+ *   HEAPTAP_FAULT_CALL    name or number of the call, in the kernel's words (openat, not open); none: behaves like
+ *                         sys_call.c
+ *   HEAPTAP_FAULT_NTH     3: the third such call of the process fails; 3+: the third and all after it; 0 or none: every
+ *                         one
  *   HEAPTAP_FAULT_ERROR   the error, as a number; none: EIO
- *   HEAPTAP_FAULT_REPORT  file that gets one line for each call that was made to fail, so that a test knows that something was tested
+ *   HEAPTAP_FAULT_REPORT  file that gets one line for each call that was made to fail, so that a test knows that
+ *                         something was tested
  *
- * A close that "fails" closes all the same, as the kernel's does. Orders that cannot be understood end the process with status 125.
+ * A close that "fails" closes all the same, as the kernel's does. Orders that cannot be understood end the process with
+ * status 125.
  */
 #include "sys.h"
 

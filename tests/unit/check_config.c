@@ -309,7 +309,10 @@ START_TEST(setuid_programs_are_left_alone)
 }
 END_TEST
 
-/* Neither its ids nor, since it may not look into itself, /proc tells that such a program has more rights than its caller. */
+/*
+ * Neither its ids nor, since it may not look into itself, /proc tells that such a program has more rights than its
+ * caller.
+ */
 START_TEST(programs_with_capabilities_are_left_alone)
 {
     struct vfs_cap_data capabilities = {.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
