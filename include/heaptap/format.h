@@ -350,7 +350,7 @@ enum ht_event_type {
 #define HT_EVENT_REALLOC 0x1u /* part of a realloc */
 #define HT_EVENT_STALE 0x2u   /* a free that heaptap inferred: the address was handed out again */
 
-/* head: type in bits 0-3, flags in 4-7, lap of the ring (ht_block.seq / ring_blocks, low 8 bits) in 8-15, address bits 32-47 in 16-31 */
+/* head: type in bits 0-3, flags in 4-7, lap of the ring (claim number / ring_blocks, low 8 bits) in 8-15, address bits 32-47 in 16-31 */
 struct ht_event {
     uint32_t addr_lo;
     uint32_t size;
@@ -370,12 +370,12 @@ struct ht_event {
  * An event whose lap is not its block's was written too late and is to be ignored. In the shared slot's blocks events of several threads are mixed.
  */
 struct ht_block {
-    uint32_t seq;   /* publishes: claim number + 1 */
+    uint32_t seq;   /* publishes: lower half of the claim number + 1; never 0: such a claim is passed over */
     uint32_t slot;
     uint32_t first_lo, first_hi; /* 64-bit number of the first event in its slot; 0 for the shared slot */
     uint32_t time_lo, time_hi;   /* ns since start when the block was claimed */
     uint32_t open;               /* 1: the slot is still filling it */
-    uint32_t reserved;
+    uint32_t seq_hi;             /* upper half of the claim number + 1 */
     struct ht_event event[HT_BLOCK_EVENTS];
 };
 

@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint64_t claim_of(const struct ht_block *block)
+{
+    return ((uint64_t)block->seq_hi << 32 | block->seq) - 1;
+}
+
 /* The lap that the events of a block carry. */
 static uint32_t lap_of(const struct reader *reader, const struct ht_block *block)
 {
     uint32_t blocks = reader->header.ring_blocks;
-    return blocks ? (block->seq - 1) / blocks & 0xff : 0;
+    return blocks ? (uint32_t)(claim_of(block) / blocks & 0xff) : 0;
 }
 
 static bool event_counts(uint32_t head, uint32_t lap)
@@ -24,7 +29,8 @@ uint32_t events_in_block(const struct reader *reader, const struct ht_block *blo
 }
 
 struct claimed {
-    uint32_t claim, block;
+    uint64_t claim;
+    uint32_t block;
 };
 
 static int compare_claims(const void *a, const void *b)
@@ -47,7 +53,7 @@ static bool sort_blocks(struct events *events)
          i = reader_next(events->reader, HT_RING, i + 1)) {
         const struct ht_block *block = reader_record(events->reader, HT_RING, i);
         if (block->seq && block->slot < events->slot_count)
-            sorted[kept++] = (struct claimed){block->seq - 1, i};
+            sorted[kept++] = (struct claimed){claim_of(block), i};
     }
     if (sorted && events->order) {
         qsort(sorted, kept, sizeof *sorted, compare_claims);
@@ -88,7 +94,7 @@ static bool find_gap(struct events *events, const struct ht_block *block, struct
     uint64_t *next = &events->next_number[block->slot];
     if (block->slot == events->shared_slot || first <= *next)
         return false;
-    *item = (struct events_item){.slot = block->slot, .claim = block->seq - 1, .number = *next, .lost = first - *next};
+    *item = (struct events_item){.slot = block->slot, .claim = claim_of(block), .number = *next, .lost = first - *next};
     item->time_ns = events->time_ns;
     events->gaps += item->lost;
     *next = first;
@@ -101,7 +107,7 @@ static bool take_event(struct events *events, const struct ht_block *block, cons
                        struct events_item *item)
 {
     uint64_t *high = &events->high[block->slot];
-    *item = (struct events_item){.slot = block->slot, .claim = block->seq - 1, .number = EVENTS_NO_NUMBER};
+    *item = (struct events_item){.slot = block->slot, .claim = claim_of(block), .number = EVENTS_NO_NUMBER};
     if (block->slot != events->shared_slot)
         item->number = events->next_number[block->slot]++;
     events->present++;

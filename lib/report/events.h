@@ -16,7 +16,7 @@ enum events_item_type {
 
 struct events_item {
     uint32_t slot;
-    uint32_t claim;   /* of the block */
+    uint64_t claim;   /* of the block */
     uint64_t number;  /* of the event in its slot, or EVENTS_NO_NUMBER */
     uint64_t time_ns; /* since start: the latest clock mark of this block before it */
     uint64_t lost;    /* EVENTS_GAP */

@@ -1,24 +1,24 @@
 #include "ring.h"
 
 static uint32_t blocks;
-static uint32_t claims;
+static unsigned long claims; /* on a 32-bit machine they wrap after 10^12 events */
 
 void ring_init(uint32_t count)
 {
     blocks = count;
-    word_set(&claims, 0);
+    __atomic_store_n(&claims, 0, __ATOMIC_RELAXED);
     section[HT_RING].claimed = 0;
 }
 
-INLINE struct ht_block *block_at(uint32_t claim)
+INLINE struct ht_block *block_at(unsigned long claim)
 {
     return SECTION_RECORD(struct ht_block, HT_RING, claim % blocks);
 }
 
 /* Ring blocks are claimed by number, not by section_claim: they are used again. Allocates the block's page the first time round. */
-static struct ht_block *reach(uint32_t claim)
+static struct ht_block *reach(unsigned long claim)
 {
-    uint32_t row = claim % blocks;
+    uint32_t row = (uint32_t)(claim % blocks);
     if (!section_reach(&section[HT_RING], row + 1))
         return NULL;
     word_raise(&section[HT_RING].file->used, row + 1);
@@ -42,9 +42,9 @@ static uint32_t clear(struct ht_block *block)
 static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_t *lap)
 {
     for (uint32_t tries = 0; tries < blocks; tries++) {
-        uint32_t claim = word_add(&claims, 1);
+        unsigned long claim = __atomic_fetch_add(&claims, 1, __ATOMIC_RELAXED);
         struct ht_block *block = reach(claim);
-        if (!block)
+        if (!block || !(uint32_t)(claim + 1))
             continue;
         if (!word_swap(&block->open, 0, 1))
             continue;
@@ -57,8 +57,9 @@ static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_
         block->first_hi = (uint32_t)(first >> 32);
         block->time_lo = (uint32_t)t->now_ns;
         block->time_hi = (uint32_t)(t->now_ns >> 32);
-        word_publish(&block->seq, claim + 1);
-        *lap = (claim / blocks) & 0xff;
+        block->seq_hi = (uint32_t)((uint64_t)(claim + 1) >> 32);
+        word_publish(&block->seq, (uint32_t)(claim + 1));
+        *lap = (uint32_t)(claim / blocks) & 0xff;
         return block;
     }
     return NULL;
