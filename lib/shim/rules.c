@@ -88,6 +88,7 @@ struct question {
     bool exact;
     struct rule *rule;
     enum ht_cut why;
+    bool list_is_old; /* no module holds pc, but the list of them may have changed */
 };
 
 static uint32_t place_of(const struct module *module, uintptr_t pc, bool exact)
@@ -108,6 +109,9 @@ static void ask(void *argument)
         return;
     *rule = (struct rule){.kind = RULE_NO_TABLE};
     const struct module *module = modules_find(question->exact ? pc : pc - 1);
+    question->list_is_old = !module && !question->list_is_old && word_get(&modules_dirty);
+    if (question->list_is_old)
+        return;
     if (module && can_teach)
         teach(&module->teach, pc, question->exact, rule);
     taught_outside |= !module;
@@ -130,7 +134,14 @@ static void ask(void *argument)
 static COLD enum ht_cut learn(uintptr_t pc, bool exact, struct rule *out)
 {
     struct question question = {.pc = pc, .exact = exact, .rule = out};
-    return cold_run(&door, ask, &question) ? question.why : HT_CUT_BUSY;
+    if (!cold_run(&door, ask, &question))
+        return HT_CUT_BUSY;
+    if (question.list_is_old) { /* the loader calls on behalf of what it has just loaded */
+        modules_refresh();
+        if (!cold_run(&door, ask, &question))
+            return HT_CUT_BUSY;
+    }
+    return question.why;
 }
 
 enum ht_cut rules_find(uintptr_t pc, bool exact, struct rule *out)
