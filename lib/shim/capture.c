@@ -29,15 +29,16 @@ INLINE uintptr_t words(intptr_t count)
 }
 
 /* Registers that the caller finds changed. */
-INLINE bool restore(struct walk *walk, uintptr_t base, struct frame *frame)
+INLINE bool restore(struct walk *walk, uintptr_t cfa, struct frame *frame)
 {
+    uintptr_t base = base_of(walk, walk->rule.saved_base, cfa);
     for (unsigned i = 1; i < walk->registers; i++) {
         arch_saved saved = walk->rule.saved[i - 1];
         if (saved == SAVED_NONE) {
             walk->next.reg[i] = walk->at.reg[i];
             continue;
         }
-        uintptr_t at = base + words(saved);
+        uintptr_t at = (walk->rule.saved_at_cfa >> (i - 1) & 1 ? cfa : base) + words(saved);
         if (i == 1)
             frame->fp_at = at;
         if (!load(walk, at, &walk->next.reg[i]))
@@ -62,7 +63,7 @@ INLINE bool step(struct walk *walk, struct frame *frame)
     if (UNLIKELY(!signal && cfa <= walk->at.reg[0]))
         return false;
     frame->ra_at = base_of(walk, rule->ra_base, cfa) + words(rule->ra);
-    if (!load(walk, frame->ra_at, &walk->next.pc) || !restore(walk, base_of(walk, rule->saved_base, cfa), frame))
+    if (!load(walk, frame->ra_at, &walk->next.pc) || !restore(walk, cfa, frame))
         return false;
     if (UNLIKELY(signal)) {
         walk->moved = true;

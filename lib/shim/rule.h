@@ -4,7 +4,8 @@
  * With r[] the registers of the frame (r[0] its stack pointer):
  *   CFA = r[cfa_reg] + cfa_offset,  or with RULE_CFA_LOADED: word at (r[cfa_reg] + cfa_offset), + cfa_add
  *   caller's pc = word at base(ra_base) + ra * word size        (RULE_RA_IN_REGISTER: in the link register; innermost frame only)
- *   caller's r[i] = word at base(saved_base) + saved[i - 1] * word size, or unchanged when saved[i - 1] is SAVED_NONE
+ *   caller's r[i] = word at base(saved_base) + saved[i - 1] * word size, or at CFA + the same when bit i - 1 of saved_at_cfa is set,
+ *                   or unchanged when saved[i - 1] is SAVED_NONE
  *   caller's r[0] = CFA
  */
 #ifndef HEAPTAP_RULE_H
@@ -38,9 +39,9 @@ struct rule {
     int32_t cfa_offset;
     int16_t cfa_add;
     int16_t ra; /* words */
-    uint8_t kind;
-    uint8_t cfa_reg;
+    uint8_t kind : 4, cfa_reg : 4;
     uint8_t ra_base : 4, saved_base : 4;
+    uint8_t saved_at_cfa;
     uint8_t flags;
     arch_saved saved[8 / sizeof(arch_saved)];
 };

@@ -225,7 +225,7 @@ static bool read_cfa(struct rule *rule, struct value *cfa)
             return false;
     }
     number = followed_register(base.symbol);
-    rule->cfa_reg = (uint8_t)number;
+    rule->cfa_reg = number & 0xf;
     rule->cfa_offset = (int32_t)base.offset;
     if (number >= ARCH_REGS_FAST)
         rule->flags |= RULE_FULL;
@@ -256,19 +256,27 @@ static bool read_return_address(struct rule *rule, const struct value *cfa, uint
     return false;
 }
 
-/* All save slots are given from one base; `words` has, for each register but the first, the word that it is in or -1. */
+static bool slot_from(enum rule_base base, const struct value *cfa, const struct value *address, arch_saved *slot)
+{
+    intptr_t words;
+    if (!words_from(base, cfa, address, &words) || words != (arch_saved)words || (arch_saved)words == SAVED_NONE)
+        return false;
+    *slot = (arch_saved)words;
+    return true;
+}
+
+/* Save slots are given from one base, or from the CFA; `word` has, for each register but the first, the word that it is in or -1. */
 static bool saved_from(struct rule *rule, enum rule_base base, const struct value *cfa, const int *word)
 {
+    rule->saved_at_cfa = 0;
     for (int i = 1; i < ARCH_REGS; i++) {
-        intptr_t words;
-        rule->saved[i - 1] = SAVED_NONE;
-        if (word[i] < 0)
+        arch_saved *slot = &rule->saved[i - 1];
+        *slot = SAVED_NONE;
+        if (word[i] < 0 || slot_from(base, cfa, &question.address[word[i]], slot))
             continue;
-        if (!words_from(base, cfa, &question.address[word[i]], &words) || words != (arch_saved)words)
+        if (!slot_from(BASE_CFA, cfa, &question.address[word[i]], slot))
             return false;
-        rule->saved[i - 1] = (arch_saved)words;
-        if (rule->saved[i - 1] == SAVED_NONE)
-            return false;
+        rule->saved_at_cfa |= (uint8_t)(1u << (i - 1));
     }
     rule->saved_base = base & 0xf;
     return true;
@@ -291,7 +299,7 @@ static bool read_saved(struct rule *rule, const struct value *cfa)
 
 static void rule_ends(struct rule *rule, enum rule_kind kind)
 {
-    *rule = (struct rule){.kind = (uint8_t)kind};
+    *rule = (struct rule){.kind = kind & 0xf};
 }
 
 static void ask(unsigned round, struct rule *rule)

@@ -73,9 +73,14 @@
     .cfi_def_cfa_offset 2016
     .cfi_offset %rbx, -2000
     nop
-    row slots_too_far_apart
+    row slots_at_both_ends
     .cfi_def_cfa_offset 4000
     .cfi_offset %rbx, -3992
+    .cfi_offset %rbp, -16
+    nop
+    row slot_too_far_from_both
+    .cfi_def_cfa_offset 4000
+    .cfi_offset %rbx, -2000
     .cfi_offset %rbp, -16
     nop
     row signal_frame_without_context

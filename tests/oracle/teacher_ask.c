@@ -64,8 +64,8 @@ static struct teach_module map_segments(const char *path)
 
 static void print_rule(uintptr_t address, const struct rule *rule)
 {
-    printf("%" PRIxPTR " %d %u %d %d %d %d %d %d", address, rule->kind, rule->flags, rule->cfa_reg, rule->cfa_offset,
-           rule->cfa_add, rule->ra_base, rule->ra, rule->saved_base);
+    printf("%" PRIxPTR " %d %u %d %d %d %d %d %d %d", address, rule->kind, rule->flags, rule->cfa_reg, rule->cfa_offset,
+           rule->cfa_add, rule->ra_base, rule->ra, rule->saved_base, rule->saved_at_cfa);
     for (int i = 0; i < ARCH_REGS - 1; i++)
         printf(" %d", rule->saved[i]);
     putchar('\n');

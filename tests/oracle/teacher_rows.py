@@ -196,7 +196,7 @@ def expected(row, raw, at, signal):
     if None in saved.values() or "undefined" in saved.values():
         return None
     places = [address for address in saved.values() if address != "same"]
-    if not any(all(fits(address, cfa, base, -127, 127) for address in places) for base in BASES):
+    if not any(all(any(fits(address, cfa, either, -127, 127) for either in (base, "c")) for address in places) for base in BASES):
         return None
     flags = (CFA_LOADED if cfa[0] == "load" else 0) | (SIGNAL if signal else 0)
     return (cfa, ra, saved, flags | (FULL if FOLLOWED.index(register) >= FAST else 0))
@@ -204,12 +204,12 @@ def expected(row, raw, at, signal):
 
 def answered(fields):
     """The same from a line of teacher_ask."""
-    kind, flags, register, offset, add, ra_base, ra, saved_base = fields[:8]
+    kind, flags, register, offset, add, ra_base, ra, saved_base, at_cfa = fields[:9]
     if kind == OUTERMOST:
         return ("outermost",)
     cfa = ("load", FOLLOWED[register], offset, add) if flags & CFA_LOADED else (FOLLOWED[register], offset + add)
-    saved = {name: "same" if slot == SAVED_NONE else relative((BASES[saved_base], slot * 8), cfa)
-             for name, slot in zip(FOLLOWED[1:], fields[8:])}
+    saved = {name: "same" if slot == SAVED_NONE else relative(("c" if at_cfa >> i & 1 else BASES[saved_base], slot * 8), cfa)
+             for i, (name, slot) in enumerate(zip(FOLLOWED[1:], fields[9:]))}
     return (cfa, relative((BASES[ra_base], ra * 8), cfa), saved, flags)
 
 
