@@ -3,7 +3,7 @@
  * libgcc's unwinder, for the stack of every allocation that reaches it. Writes STACK_LOG_DIR/stacks.PID[.N] (stack_log.h); without
  * STACK_LOG_DIR it only forwards. STACK_LOG_BYTES bounds the file (default 512 MiB, sparse).
  *
- * Its own frames and, at the inner end, those of libheaptap.so are dropped; nothing else is changed. glibc only, and the allocator below is glibc's.
+ * Its own frames at the inner end and those of libheaptap.so are dropped; nothing else is changed. glibc only, and the allocator below is glibc's.
  */
 #include "stack_log.h"
 
@@ -333,8 +333,10 @@ static __attribute__((noinline)) void record(void *pointer, size_t size, unsigne
     uint32_t node = 0;
     for (int i = n; i-- > first;) {
         const struct range *range = hidden_at(self.frames[i]);
-        if (range && range->profiler)
+        if (range && range->profiler) { /* never listed in a profile */
             flags |= LOG_IN_SHIM;
+            continue;
+        }
         node = child_of(node, (uint64_t)(uintptr_t)self.frames[i]);
         if (!node) {
             left_out(LEFT_OUT_FULL);

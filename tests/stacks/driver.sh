@@ -23,7 +23,7 @@ compare() {
     for log in "$work"/stacks.*; do
         buffer=$work/heaptap.${log#*/stacks.}
         [ -e "$buffer" ] || { echo "$name: no buffer for $log"; failed=1; continue; }
-        "$bin/compare_stacks" -n "$name" "$@" "$buffer" "$log" || failed=1
+        "$bin/compare_stacks" -l "${LIMIT:-1}" -n "$name" "$@" "$buffer" "$log" || failed=1
         found=1
     done
     [ "$found" ] || { echo "$name: nothing was recorded"; failed=1; }
@@ -41,7 +41,7 @@ known_programs() {
     "$1" lazy
     "$1" assembly
     "$1" signals
-    "$1" stepping
+    LIMIT=10 "$1" stepping
     "$1" jumps
     "$1" exceptions
     "$1" contexts

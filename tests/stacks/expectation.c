@@ -82,7 +82,7 @@ static bool is_end(const struct rest *rest, const char *word, size_t length)
     if (!length)
         return !rest->count && !rest->cut;
     if (*word == '*')
-        return !rest->cut;
+        return length == 2 || !rest->cut;
     return !rest->heaptap || (!rest->count && rest->cut && strlen(cut_name(rest->cut)) == length - 2 &&
                               !strncmp(word + 1, cut_name(rest->cut), length - 2));
 }
@@ -119,17 +119,20 @@ static bool matches(struct rest rest, const char *words)
 static unsigned check_line(const struct source *source, const char *line, unsigned *checked)
 {
     static struct frame frames[FRAMES_MAX];
-    unsigned long long size;
+    uint64_t size, last;
     unsigned long seen = 0, wrong = 0;
     char count[16];
     int words = 0;
-    if (sscanf(line, "expect %llu %15s%n", &size, count, &words) != 2)
-        return 0;
+    if (sscanf(line, "expect %" SCNu64 "-%" SCNu64 " %15s%n", &size, &last, count, &words) != 3) {
+        if (sscanf(line, "expect %" SCNu64 " %15s%n", &size, count, &words) != 2)
+            return 0;
+        last = size;
+    }
     for (size_t s = 0; s < source->streams; s++)
         for (size_t i = 0; i < source->stream[s].count; i++) {
             const struct event *event = &source->stream[s].event[i];
             unsigned cut;
-            if (event->size != size)
+            if (event->size < size || event->size > last)
                 continue;
             seen++;
             size_t n = source_frames(source, event, frames, FRAMES_MAX, &cut);

@@ -3,11 +3,12 @@
  *
  *   expect SIZE COUNT FRAME...
  *
- * COUNT allocations of SIZE bytes (or "+": at least one), each with the stack FRAME..., innermost first:
+ * COUNT allocations of SIZE bytes (or of FIRST-LAST; COUNT "+": at least one), each with the stack FRAME..., innermost first:
  *   name          a frame in that function of any module that has symbols
  *   @name         a frame in the module of that file name
  *   name#N        N such frames; name#+ one or more
  *   *             any frames up to the outer end; without it the stack ends after the last FRAME
+ *   **            the same, or up to where the stack was cut
  *   %             any one frame
  *   [depth] ...   last: the stack was cut for that reason. Without it the stack is complete. A reference knows no reasons: what
  *                 stands before it is all that it must agree with.

@@ -2,6 +2,8 @@
  * A signal at every single instruction: the processor's trap flag is set, and the handler allocates. Steps through prologues and epilogues of all kinds,
  * through PLT entries (bound and being bound), the loader's resolver, libc's assembly and a comparison function called from qsort. What each stack
  * must be is for the reference to say. Linked with -z lazy.
+ * In the few instructions of a prologue that realigns the stack the CFA is in r10, which heaptap does not follow, and gcc's row for the last instruction of such
+ * a function looks for rbp where it no longer is: there a stack may be cut.
  */
 #include "known.h"
 #include <alloca.h>
@@ -17,8 +19,9 @@ static volatile long steps;
 static void on_trap(int number, siginfo_t *info, void *context)
 {
     (void)number, (void)info;
-    ALLOCATE(1500001);
-    if (++steps == STEPS_MAX)
+    ++steps;
+    ALLOCATE(1500000 + (size_t)steps); /* each step has its size */
+    if (steps == STEPS_MAX)
         ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
 }
 
@@ -86,7 +89,7 @@ int main(void)
 {
     struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
     sigaction(SIGTRAP, &action, NULL);
-    ALLOCATE(1500002);
+    ALLOCATE(1400999);
     STEP_FROM_HERE();
     walk();
     STEP_NO_MORE();
@@ -94,6 +97,6 @@ int main(void)
         dprintf(2, "%ld steps\n", steps);
         return 1;
     }
-    return expect("expect 1500001 + on_trap @libc.so.6 *\n"
-                  "expect 1500002 1 main *\n");
+    return expect("expect 1500001-1600000 + on_trap @libc.so.6 **\n"
+                  "expect 1400999 1 main *\n");
 }
