@@ -71,7 +71,10 @@ INLINE uint32_t reader_count(const struct reader *reader, enum ht_section_id sec
 }
 /* Record `id` or NULL if it lies beyond the section or in a hole. Published or not is for the caller to look at. */
 const void *reader_record(const struct reader *reader, enum ht_section_id section, uint32_t id);
-/* First id >= `id` that does not lie in a hole; the count at the end:  for (i = reader_next(r, s, 0); i < count; i = reader_next(r, s, i + 1)) */
+/*
+ * First id >= `id` that does not lie in a hole; at the end the count, or `id` if that is more:
+ *   for (i = reader_next(r, s, 0); i < count; i = reader_next(r, s, i + 1))
+ */
 uint32_t reader_next(const struct reader *reader, enum ht_section_id section, uint32_t id);
 
 /* Published records, or NULL. Modules, slots, chunks, lines, maps and blocks count from 0; places, nodes and sites from 1. */

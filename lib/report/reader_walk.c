@@ -26,7 +26,7 @@ uint32_t reader_next(const struct reader *reader, enum ht_section_id id, uint32_
         while (piece * READER_PIECE < section->bytes && !piece_has_data(section, piece));
         record = (uint32_t)MIN(piece * READER_PIECE / section->record_bytes, section->count);
     }
-    return section->count;
+    return MAX(record, section->count);
 }
 
 const struct ht_module *reader_module(const struct reader *reader, uint32_t row)

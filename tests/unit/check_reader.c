@@ -581,6 +581,21 @@ START_TEST(reads_holes_for_nothing)
 }
 END_TEST
 
+/* Every table but one is empty. */
+START_TEST(reads_empty_tables)
+{
+    for (unsigned section = 0; section <= HT_RING; section++) {
+        struct build build;
+        build_example(&build, section & 1, 8);
+        for (unsigned other = 0; other <= HT_RING; other++)
+            if (other != section)
+                build_u32(&build, build_section_field((enum ht_section_id)other, 20), 0);
+        free(folded(&build, PROFILE_INUSE));
+        build_end(&build);
+    }
+}
+END_TEST
+
 /* ---- the ring ---- */
 
 static void example_events(bool big, unsigned word_bytes)
@@ -651,4 +666,4 @@ END_TEST
 SUITE("reader", reads_each_form, folds_each_form, refuses_truncated_files, refuses_what_is_no_buffer,
       refuses_other_versions, refuses_inconsistent_sections, finds_each_broken_rule, allows_half_done_events,
       reads_counters_in_mid_carry, survives_random_damage, reads_a_file_that_changes, reads_holes_for_nothing,
-      orders_events, text_is_safe_to_show)
+      reads_empty_tables, orders_events, text_is_safe_to_show)
