@@ -14,6 +14,7 @@
  *   arch_caller(regs)     state of the caller of the function that expands it, which must keep a frame pointer
  *   arch_here(regs)       state at this very place, all ARCH_REGS of it
  *   arch_on_stack(f, a, top)  calls f(a) on another stack that ends at `top`, 16-byte aligned
+ *   arch_equal4(w, v)     bit i is set where w[i] == v: four words, compared without a branch
  *   arch_pc(raw)          return address without what the processor adds to it (pointer authentication)
  *   arch_address(p)       address without its tag bits
  */

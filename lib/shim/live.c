@@ -28,30 +28,31 @@ bool live_init(uint32_t lines_max)
     return following != NULL;
 }
 
+/* A table of the next level below *slot, made if it is not there. NULL: no memory. */
+static COLD void *make_level(void *slot, size_t bytes)
+{
+    void **at = slot;
+    void *there = NULL;
+    void *fresh = memory_piece(bytes);
+    if (fresh && __atomic_compare_exchange_n(at, &there, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        there = fresh;
+    return there;
+}
+
 /* Head of the chain of an address; NULL: not there and not made. */
-static uint32_t *head_of(uintptr_t address, bool make)
+INLINE uint32_t *head_of(uintptr_t address, bool make)
 {
     uint64_t region = (uint64_t)address >> HT_REGION_SHIFT;
-    if (region >> (3 * LEVEL_BITS))
+    if (UNLIKELY(region >> (3 * LEVEL_BITS)))
         return NULL;
     uint32_t ***top = &root[region >> (2 * LEVEL_BITS)];
     uint32_t **middle = __atomic_load_n(top, __ATOMIC_ACQUIRE);
-    if (UNLIKELY(!middle)) {
-        uint32_t **fresh = make ? memory_piece(LEVEL_SLOTS * sizeof *fresh) : NULL;
-        if (!fresh)
-            return NULL;
-        if (__atomic_compare_exchange_n(top, &middle, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            middle = fresh;
-    }
+    if (UNLIKELY(!middle) && (!make || !(middle = make_level(top, LEVEL_SLOTS * sizeof *middle))))
+        return NULL;
     uint32_t **slot = &middle[(region >> LEVEL_BITS) & LEVEL_MASK];
     uint32_t *leaf = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-    if (UNLIKELY(!leaf)) {
-        uint32_t *fresh = make ? memory_piece(LEVEL_SLOTS * sizeof *fresh) : NULL;
-        if (!fresh)
-            return NULL;
-        if (__atomic_compare_exchange_n(slot, &leaf, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            leaf = fresh;
-    }
+    if (UNLIKELY(!leaf) && (!make || !(leaf = make_level(slot, LEVEL_SLOTS * sizeof *leaf))))
+        return NULL;
     return &leaf[region & LEVEL_MASK];
 }
 
@@ -65,7 +66,7 @@ INLINE uint32_t tag_for(enum ht_tag_state state, uintptr_t address)
     return (uint32_t)state | (uint32_t)(address & ((1u << HT_REGION_SHIFT) - 1)) << 3;
 }
 
-static uint64_t size_of(const struct ht_line *line, unsigned entry)
+INLINE uint64_t size_of(const struct ht_line *line, unsigned entry)
 {
     uint64_t size = line->size[entry];
     if (UNLIKELY(entry == 0 && HT_TAG_STATE(word_get(&line->tag[1])) == HT_TAG_HIGH))
@@ -73,7 +74,7 @@ static uint64_t size_of(const struct ht_line *line, unsigned entry)
     return size;
 }
 
-static void take(struct ht_line *line, unsigned entry, struct live_block *block)
+INLINE void take(struct ht_line *line, unsigned entry, struct live_block *block)
 {
     block->size = size_of(line, entry);
     block->site = line->site[entry];
@@ -83,7 +84,7 @@ static void take(struct ht_line *line, unsigned entry, struct live_block *block)
         word_publish(&line->tag[1], 0);
 }
 
-static void fill(struct ht_line *line, unsigned entry, uintptr_t address, const struct live_block *block)
+INLINE void fill(struct ht_line *line, unsigned entry, uintptr_t address, const struct live_block *block)
 {
     line->site[entry] = block->site;
     line->size[entry] = (uint32_t)block->size;
@@ -104,8 +105,8 @@ static uint32_t new_line(struct thread *t)
     return t->line_next++;
 }
 
-static enum live_result insert_in_new_line(struct thread *t, uint32_t *head, uintptr_t address,
-                                           const struct live_block *block)
+static COLD enum live_result insert_in_new_line(struct thread *t, uint32_t *head, uintptr_t address,
+                                                const struct live_block *block)
 {
     uint32_t id = new_line(t);
     if (id == SECTION_FULL)
@@ -130,7 +131,7 @@ enum live_result live_insert(struct thread *t, uintptr_t address, const struct l
                              struct live_block *old)
 {
     uint32_t *head = head_of(address, true);
-    if (!head)
+    if (UNLIKELY(!head))
         return LIVE_FULL;
     const uint32_t wanted = tag_for(HT_TAG_LIVE, address);
     struct ht_line *room = NULL;
@@ -139,36 +140,47 @@ enum live_result live_insert(struct thread *t, uintptr_t address, const struct l
     enum live_result result = LIVE_INSERTED;
     for (uint32_t id = word_acquire(head); id && steps < CHAIN_LIMIT; id = following[id - 1], steps++) {
         struct ht_line *line = line_at(id - 1);
-        for (unsigned entry = 0; entry < HT_LINE_ENTRIES; entry++) {
-            uint32_t tag = word_acquire(&line->tag[entry]);
-            if (UNLIKELY(tag == wanted)) {
-                take(line, entry, old);
-                result = LIVE_REPLACED;
-            } else if (!tag && !room) {
-                room = line;
-                room_entry = entry;
-            }
+        unsigned same = arch_equal4(line->tag, wanted);
+        unsigned empty = arch_equal4(line->tag, 0);
+        if (UNLIKELY(same)) {
+            take(line, (unsigned)__builtin_ctz(same), old);
+            result = LIVE_REPLACED;
+        }
+        if (!room && empty) {
+            room = line;
+            room_entry = (unsigned)__builtin_ctz(empty);
         }
     }
     /* Other threads fill entries of this region too; what was empty may be taken by now. */
-    if (room && !(block->size >> 32) && word_swap(&room->tag[room_entry], 0, tag_for(HT_TAG_BUSY, address))) {
+    if (LIKELY(room && !(block->size >> 32)) && word_swap(&room->tag[room_entry], 0, tag_for(HT_TAG_BUSY, address))) {
         fill(room, room_entry, address, block);
         return result;
     }
     return insert_in_new_line(t, head, address, block) == LIVE_FULL ? LIVE_FULL : result;
 }
 
+void live_prefetch(uintptr_t address)
+{
+    const uint32_t *head = head_of(address, false);
+    uint32_t id = head ? word_get(head) : 0;
+    if (LIKELY(id))
+        __builtin_prefetch(line_at(id - 1), 1);
+}
+
 /* Entry of a live address; NULL: it is not there. */
-static struct ht_line *find(uintptr_t address, unsigned *entry)
+INLINE struct ht_line *find(uintptr_t address, unsigned *entry)
 {
     const uint32_t *head = head_of(address, false);
     const uint32_t wanted = tag_for(HT_TAG_LIVE, address);
     uint32_t steps = 0;
     for (uint32_t id = head ? word_acquire(head) : 0; id && steps < CHAIN_LIMIT; id = following[id - 1], steps++) {
         struct ht_line *line = line_at(id - 1);
-        for (*entry = 0; *entry < HT_LINE_ENTRIES; ++*entry)
-            if (word_acquire(&line->tag[*entry]) == wanted)
-                return line;
+        unsigned same = arch_equal4(line->tag, wanted);
+        if (LIKELY(same)) {
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            *entry = (unsigned)__builtin_ctz(same);
+            return line;
+        }
     }
     return NULL;
 }

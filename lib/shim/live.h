@@ -26,6 +26,9 @@ enum live_result {
 enum live_result live_insert(struct thread *t, uintptr_t address, const struct live_block *block,
                              struct live_block *old);
 
+/* Fetches what an insertion or removal at this address will look at first. */
+void live_prefetch(uintptr_t address);
+
 /* Takes a block out. False: it is not there. */
 bool live_remove(uintptr_t address, struct live_block *block);
 

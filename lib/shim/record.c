@@ -90,6 +90,7 @@ void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags
     struct live_block block, old;
     if (pass_over(t))
         return;
+    live_prefetch(arch_address((uintptr_t)p)); /* arrives while the stack is captured */
     clock_tick(t);
     block = (struct live_block){.size = size, .site = site_here(t, HT_KIND_HEAP), .birth = t->birth};
     switch (live_insert(t, arch_address((uintptr_t)p), &block, &old)) {

@@ -67,6 +67,15 @@ INLINE void arch_on_stack(void (*function)(void *), void *argument, void *top)
                        "xmm15", "memory", "cc");
 }
 
+INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
+{
+    typedef int vector __attribute__((vector_size(16), aligned(4)));
+    typedef float lanes __attribute__((vector_size(16)));
+    vector have = *(const vector *)(const void *)words;
+    vector want = {(int)value, (int)value, (int)value, (int)value};
+    return (unsigned)__builtin_ia32_movmskps((lanes)(have == want));
+}
+
 INLINE uintptr_t arch_pc(uintptr_t raw)
 {
     return raw;
