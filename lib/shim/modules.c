@@ -14,7 +14,7 @@
 
 extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) __attribute__((weak));
 
-uint32_t modules_dirty = 1;
+uint32_t modules_dirty = MODULES_CHANGED;
 
 /* The list in force, sorted by address, and the one being read. Both are private; fork keeps them. */
 static struct module lists[2][MODULES_MAX];
@@ -205,13 +205,17 @@ static void install(struct module *fresh, uint32_t count)
     word_set(&session_header->module_changes, ++changes);
 }
 
-COLD_STACK(door, 32u << 10, 1);
+COLD_STACK(door, 32u << 10, 5000);
 
-static void read_again(void *unused)
+static void read_again(void *argument)
 {
-    (void)unused;
+    bool *current = argument;
     static struct reading reading;
-    word_set(&modules_dirty, 0); /* before reading: what changes meanwhile is read again */
+    *current = word_acquire(&modules_dirty) == MODULES_CURRENT; /* another thread was first */
+    if (*current)
+        return;
+    word_set(&modules_dirty, MODULES_READING); /* what changes from now on is read again */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     reading = (struct reading){.to = list == lists[0] ? lists[1] : lists[0], .first = true};
     if (dl_iterate_phdr)
         dl_iterate_phdr(visit, &reading);
@@ -221,14 +225,18 @@ static void read_again(void *unused)
     if (rules_try_lock()) {
         install(reading.to, reading.count);
         rules_unlock();
+        word_swap(&modules_dirty, MODULES_READING, MODULES_CURRENT);
+        *current = true;
     } else {
-        word_set(&modules_dirty, 1);
+        word_set(&modules_dirty, MODULES_CHANGED);
     }
 }
 
-COLD void modules_refresh(void)
+COLD bool modules_refresh(void)
 {
-    cold_run(&door, read_again, NULL);
+    bool current = false;
+    cold_run(&door, read_again, &current);
+    return current;
 }
 
 const struct module *modules_find(uintptr_t address)
@@ -262,7 +270,7 @@ void modules_restore(void)
     uint32_t first = kept ? section_claim(&section[HT_MODULES], kept_count) : SECTION_FULL;
     if (first != 0) { /* no memory, or less room than the parent had */
         list_count = 0;
-        word_set(&modules_dirty, 1);
+        word_set(&modules_dirty, MODULES_CHANGED);
     }
     for (uint32_t i = 0; first == 0 && i < kept_count; i++) {
         struct ht_module *row = SECTION_RECORD(struct ht_module, HT_MODULES, i);

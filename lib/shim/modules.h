@@ -13,20 +13,24 @@ struct module {
     uint32_t flags;
 };
 
-/* Notes that the loader may have changed the list. */
+/* Whether the list in force is that of the loader. Not 0: rules and last stacks may be those of a module that is no more. */
 extern uint32_t modules_dirty;
+enum { MODULES_CURRENT, MODULES_READING, MODULES_CHANGED };
+
+/* Notes that the loader may have changed the list. */
 INLINE void modules_touch(void)
 {
-    if (!word_get(&modules_dirty))
-        word_set(&modules_dirty, 1);
+    if (word_get(&modules_dirty) != MODULES_CHANGED)
+        word_set(&modules_dirty, MODULES_CHANGED);
 }
 
 /*
- * Reads the list if it may have changed. Rows of the file follow; when something was unloaded, all rules are forgotten.
+ * Reads the list if it may have changed. Rows of the file follow; when something was unloaded, all rules are forgotten. False: what this thread has
+ * loaded or unloaded may not be known yet, because another one is reading and takes long.
  * Context: cold; not from code that the loader called (its lock may be held by a thread that waits for nothing of ours); signals blocked inside. Calls
  * dl_iterate_phdr with no lock of ours that anyone waits for.
  */
-void modules_refresh(void);
+bool modules_refresh(void);
 
 /* Module at an address; NULL: none. Context: with the teacher's lock held (rules.c). */
 const struct module *modules_find(uintptr_t address);

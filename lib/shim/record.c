@@ -24,12 +24,12 @@ static const enum ht_loss loss_of_cut[HT_CUTS] = {
 /* The site of the hook's caller. Never 0: what finds no room is counted at the site without a stack, whose id is its kind. */
 static uint32_t site_here(struct thread *t, enum ht_kind kind)
 {
-    enum ht_cut cut;
+    enum ht_cut cut = 0;
     if (from_loader(t->walk.at.pc))
         modules_touch();
-    else if (UNLIKELY(word_get(&modules_dirty)))
-        modules_refresh();
-    uint32_t node = capture(t, &cut);
+    else if (UNLIKELY(word_get(&modules_dirty)) && !modules_refresh())
+        cut = HT_CUT_BUSY;
+    uint32_t node = cut ? tree_cut_node(cut) : capture(t, &cut);
     if (UNLIKELY(cut))
         slot_lose(t->slot, loss_of_cut[cut], 1);
     struct memo *memo = &t->memo[(node * HT_KINDS + kind) % THREAD_MEMOS];
