@@ -1,6 +1,6 @@
 /*
- * How much of the program's stack a hook uses: the stack below is painted, the hook is called, and what has changed is looked at. Prints the most
- * that any call used, for the first call of a thread and for later ones; test_preload compares it with the same program without the shim.
+ * How much of the program's stack each hook uses: the stack below is painted, the hook is called, and what has changed is looked at. Prints for each call
+ * the most that it used at its first times (the first event of a thread and new call sites among them) and at later ones.
  */
 #include "behaviour.h"
 #include <pthread.h>
@@ -57,41 +57,46 @@ static void call_munmap(void)
     munmap(kept, 4096);
 }
 
-static void (*const calls[])(void) = {call_malloc,   call_realloc, call_free, call_calloc, call_free,
-                                      call_memalign, call_free,    call_mmap, call_munmap};
+static const struct {
+    const char *name;
+    void (*call)(void);
+} calls[] = {{"malloc", call_malloc}, {"realloc", call_realloc}, {"free", call_free},
+             {"calloc", call_calloc}, {"free", call_free},       {"memalign", call_memalign},
+             {"free", call_free},     {"mmap", call_mmap},       {"munmap", call_munmap}};
+#define CALLS (sizeof calls / sizeof *calls)
 
-static int measure(void (*call)(void))
+static int first[CALLS], later[CALLS];
+
+static void measure(unsigned i, int *most)
 {
     paint();
-    call();
-    return used();
+    calls[i].call();
+    int n = used();
+    most[i] = n > most[i] ? n : most[i];
 }
 
 /* Each thread begins with another call. */
 static void *one_thread(void *argument)
 {
-    int *most = argument, n;
-    unsigned first = (unsigned)most[2], last = sizeof calls / sizeof *calls;
-    n = measure(calls[first]);
-    most[0] = n > most[0] ? n : most[0];
+    unsigned from = (unsigned)(uintptr_t)argument;
+    for (unsigned i = from; i < CALLS; i++)
+        measure(i, first);
     for (int round = 0; round < 100; round++)
-        for (unsigned i = round ? 0 : first + 1; i < last; i++) {
-            n = measure(calls[i]);
-            most[1] = n > most[1] ? n : most[1];
-        }
+        for (unsigned i = 0; i < CALLS; i++)
+            measure(i, round ? later : first);
     return NULL;
 }
 
 int main(void)
 {
-    int most[3] = {0, 0, 0}, n = measure(call_malloc);
-    const int first_calls[] = {0, 3, 5, 7};
+    static const unsigned from[] = {0, 3, 5, 7};
+    measure(0, first);
     free(kept);
-    for (unsigned i = 0; i < sizeof first_calls / sizeof *first_calls; i++) {
+    for (unsigned i = 0; i < sizeof from / sizeof *from; i++) {
         pthread_t thread;
-        most[2] = first_calls[i];
-        CHECK(pthread_create(&thread, NULL, one_thread, most) == 0);
+        CHECK(pthread_create(&thread, NULL, one_thread, (void *)(uintptr_t)from[i]) == 0);
         pthread_join(thread, NULL);
     }
-    printf("process %d thread %d steady %d\n", n, most[0], most[1]);
+    for (unsigned i = 0; i < CALLS; i++)
+        printf("%u.%s %d %d\n", i, calls[i].name, first[i], later[i]);
 }

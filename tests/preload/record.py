@@ -5,7 +5,8 @@
     KIND STACK ALLOCS BYTES FREES BYTES         stacks by their do_* functions; those without one are left out
     loss KEY COUNT                              all that is not 0, but what depends on the machine
 
-MODE leaf: only the innermost do_ function. MODE total: instead of all this one line, `total ALLOCS FREES`: heap events of do_* functions and
+MODE leaf: only the innermost do_ function and the size of its blocks, for programs where threads get in each other's way: stacks that are cut
+for that are not looked at. MODE total: instead of all this one line, `total ALLOCS FREES`: heap events of do_* functions and
 reentrant ones.
 """
 import collections
@@ -45,7 +46,7 @@ def report(dump, mode):
         print("total", allocs, frees)
         return
     for (kind, stack), row in sorted(sums.items()):
-        print(kind, stack, *row)
+        print(kind, stack, *([row[1] / row[0]] if mode == "leaf" else row))
     for key, count in sorted(dump.losses.items()):
         if not key.startswith(MACHINE):
             print("loss", key, count)
