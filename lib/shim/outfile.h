@@ -13,8 +13,7 @@ struct outfile {
     char path[320];      /* absolute unless HEAPTAP_OUT or HEAPTAP_DIR is not */
     uint64_t free_bytes; /* of its filesystem */
     bool memory_backed;  /* tmpfs, ramfs or hugetlbfs */
-    char problem
-        [160]; /* why there is no file, or none in the place that was asked for, as one line; empty: all is well */
+    char problem[160];   /* why there is no file, or not where it was asked for; empty: all is well */
 };
 
 /*
