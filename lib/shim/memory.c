@@ -88,7 +88,7 @@ void memory_wipe(void)
     if (!memory_wiped_by_kernel())
         for (uint32_t row = 0; row < count; row++)
             if (mappings[row].at)
-                sys_advise(mappings[row].at, mappings[row].bytes, MADV_DONTNEED);
+                sys_map_anonymous(mappings[row].at, mappings[row].bytes, NULL);
 }
 
 size_t memory_bytes(void)
