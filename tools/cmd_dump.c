@@ -89,8 +89,8 @@ static bool write_profile(FILE *out, const struct options *options, struct reade
         write_raw(out, &profile, reader);
     reader_close(reader); /* a profile stands alone */
     if (done && options->format == FORMAT_FOLDED) {
-        struct symbolize *symbolize = symbolize_new(&profile);
-        done = names_init(&names, &profile, symbolize ? symbolize_lookup : NULL, symbolize, err) &&
+        struct symbolize *symbolize = symbolize_new(&profile, &(struct symbolize_options){0});
+        done = names_init(&names, &profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
                write_folded(out, &names, (enum profile_view)options->view, err);
         names_free(&names);
         symbolize_free(symbolize);

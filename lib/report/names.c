@@ -5,97 +5,163 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool names_init(struct names *names, const struct profile *profile, names_lookup *lookup, void *lookup_arg,
+/* ---- Functions, each once ---- */
+
+static uint32_t *find_function(const struct names *names, const struct names_function *function)
+{
+    uint32_t mask = names->function_capacity * 2 - 1;
+    uint64_t mixed = function->name * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ function->system_name) * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ function->file) * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ function->start_line) * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t at = (uint32_t)(mixed >> 32) & mask;
+    while (names->function_hash[at] &&
+           memcmp(&names->functions[names->function_hash[at] - 1], function, sizeof *function) != 0)
+        at = (at + 1) & mask;
+    return &names->function_hash[at];
+}
+
+static bool grow_functions(struct names *names)
+{
+    if (names->function_count < names->function_capacity)
+        return true;
+    uint32_t capacity = names->function_capacity ? names->function_capacity * 2 : 512;
+    struct names_function *functions = reallocarray(names->functions, capacity, sizeof *functions);
+    if (functions)
+        names->functions = functions;
+    uint32_t *hash = calloc((size_t)capacity * 2, sizeof *hash);
+    if (!functions || !hash) {
+        free(hash);
+        return false;
+    }
+    free(names->function_hash);
+    names->function_hash = hash;
+    names->function_capacity = capacity;
+    for (uint32_t i = 0; i < names->function_count; i++)
+        *find_function(names, &names->functions[i]) = i + 1;
+    return true;
+}
+
+static bool intern_safe(struct names *names, const char *text, uint32_t *number)
+{
+    char safe[NAMES_TEXT_MAX];
+    err_safe_text(safe, sizeof safe, text ? text : "");
+    *number = intern_add(&names->texts, safe);
+    return *number != INTERN_NONE;
+}
+
+static bool add_frame(struct names *names, const struct names_text *text)
+{
+    struct names_function function = {.start_line = text->start_line};
+    if (!intern_safe(names, text->name, &function.name) ||
+        !intern_safe(names, text->system_name, &function.system_name) ||
+        !intern_safe(names, text->file, &function.file) || !grow_functions(names))
+        return false;
+    uint32_t *slot = find_function(names, &function);
+    if (!*slot) {
+        names->functions[names->function_count++] = function;
+        *slot = names->function_count;
+    }
+    if (names->frame_count == names->frame_capacity) {
+        uint32_t capacity = names->frame_capacity ? names->frame_capacity * 2 : 1024;
+        struct names_frame *frames = reallocarray(names->frames, capacity, sizeof *frames);
+        if (!frames)
+            return false;
+        names->frames = frames;
+        names->frame_capacity = capacity;
+    }
+    names->frames[names->frame_count++] = (struct names_frame){*slot - 1, text->line};
+    return true;
+}
+
+bool names_add(struct names *names, uint32_t place, const struct names_text *text)
+{
+    if (place >= names->profile->place_count || !text->name || !*text->name)
+        return true;
+    struct names_text whole = *text;
+    if (!whole.system_name || !*whole.system_name)
+        whole.system_name = whole.name;
+    struct names_place *to = &names->places[place];
+    if (!to->count)
+        to->first = names->frame_count;
+    else if (to->first + to->count != names->frame_count)
+        return true; /* against the rule: keep what is there */
+    if (!add_frame(names, &whole))
+        return false;
+    to->count++;
+    return true;
+}
+
+/* ---- Places ---- */
+
+bool names_init(struct names *names, const struct profile *profile, names_source *source, void *source_arg,
                 struct err *err)
 {
     memset(names, 0, sizeof *names);
     names->profile = profile;
-    names->lookup = lookup;
-    names->lookup_arg = lookup_arg;
-    names->text = calloc((size_t)profile->place_count + 1, sizeof *names->text);
-    return names->text ? true : err_set(err, "no memory for %u names", profile->place_count);
+    names->source = source;
+    names->source_arg = source_arg;
+    names->places = calloc((size_t)profile->place_count + 1, sizeof *names->places);
+    bool done = intern_init(&names->texts) && names->places &&
+                add_frame(names, &(struct names_text){.name = "[no stack]"});
+    return done ? true : err_set(err, "no memory for %u names", profile->place_count);
 }
 
 void names_free(struct names *names)
 {
-    for (uint32_t i = 0; i < names->interned_capacity; i++)
-        free(names->interned[i]);
-    free(names->interned);
-    free(names->text);
+    intern_free(&names->texts);
+    free(names->functions);
+    free(names->function_hash);
+    free(names->frames);
+    free(names->places);
     memset(names, 0, sizeof *names);
 }
 
-static uint32_t hash_text(const char *text)
+static void placeholder(const struct profile *profile, const struct profile_place *place, char *to, size_t capacity)
 {
-    uint32_t hash = 2166136261u;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash;
-}
-
-/* Where a text is or belongs. The table is never full. */
-static char **find_text(char **table, uint32_t capacity, const char *text)
-{
-    uint32_t at = hash_text(text) & (capacity - 1);
-    while (table[at] && strcmp(table[at], text) != 0)
-        at = (at + 1) & (capacity - 1);
-    return &table[at];
-}
-
-static bool grow(struct names *names)
-{
-    if (names->interned_count * 4 < names->interned_capacity * 3)
-        return true;
-    uint32_t capacity = names->interned_capacity ? names->interned_capacity * 2 : 1024;
-    char **table = calloc(capacity, sizeof *table);
-    if (!table)
-        return false;
-    for (uint32_t i = 0; i < names->interned_capacity; i++)
-        if (names->interned[i])
-            *find_text(table, capacity, names->interned[i]) = names->interned[i];
-    free(names->interned);
-    names->interned = table;
-    names->interned_capacity = capacity;
-    return true;
-}
-
-bool names_resolve(struct names *names, uint32_t id)
-{
-    char text[NAMES_TEXT_MAX];
-    if (id >= names->profile->place_count || names->text[id] || !names->lookup)
-        return true;
-    const struct profile_place *place = &names->profile->places[id];
-    if (place->module >= names->profile->module_count ||
-        !names->lookup(names->lookup_arg, names->profile, place, text, sizeof text))
-        return true;
-    if (!grow(names))
-        return false;
-    char **entry = find_text(names->interned, names->interned_capacity, text);
-    if (!*entry) {
-        *entry = strdup(text);
-        names->interned_count += *entry != NULL;
-    }
-    names->text[id] = *entry;
-    return *entry;
-}
-
-void names_text(const struct names *names, uint32_t id, char *to, size_t capacity)
-{
-    if (id >= names->profile->place_count) {
-        snprintf(to, capacity, "%s", id == NAMES_NO_STACK ? "[no stack]" : "[damaged]");
-        return;
-    }
-    const struct profile_place *place = &names->profile->places[id];
-    if (names->text[id])
-        err_safe_text(to, capacity, names->text[id]);
-    else if (place->module == PROFILE_CUT)
+    if (place->module == PROFILE_CUT)
         snprintf(to, capacity, "[cut: %s]", profile_cut_name(place->offset));
     else if (place->module == PROFILE_NO_MODULE)
         snprintf(to, capacity, "[generated]+0x%llx", (unsigned long long)place->offset);
-    else if (place->module >= names->profile->module_count)
+    else if (place->module >= profile->module_count)
         snprintf(to, capacity, "[damaged]");
-    else {
-        size_t length = err_safe_text(to, capacity, text_basename(names->profile->modules[place->module].path));
-        snprintf(to + length, capacity - length, "+0x%llx", (unsigned long long)place->offset);
-    }
+    else
+        snprintf(to, capacity, "%s+0x%llx", text_basename(profile->modules[place->module].path),
+                 (unsigned long long)place->offset);
+}
+
+static bool add_placeholder(struct names *names, uint32_t id)
+{
+    char text[sizeof names->profile->modules->path + 32];
+    placeholder(names->profile, &names->profile->places[id], text, sizeof text);
+    names->places[id] = (struct names_place){names->frame_count, 1};
+    return add_frame(names, &(struct names_text){.name = text});
+}
+
+/* Asks the source about those places that have no frames and are code of a module. */
+static bool ask_source(struct names *names, const uint32_t *places, uint32_t count)
+{
+    const struct profile *profile = names->profile;
+    uint32_t asked = 0;
+    uint32_t *list = malloc(((size_t)count + 1) * sizeof *list);
+    if (!list)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (places[i] < profile->place_count && !names->places[places[i]].count &&
+            profile->places[places[i]].module < profile->module_count && profile->places[places[i]].offset)
+            list[asked++] = places[i];
+    bool done = !asked || names->source(names->source_arg, names, list, asked);
+    free(list);
+    return done;
+}
+
+bool names_resolve(struct names *names, const uint32_t *places, uint32_t count)
+{
+    if (names->source && !ask_source(names, places, count))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (places[i] < names->profile->place_count && !names->places[places[i]].count &&
+            !add_placeholder(names, places[i]))
+            return false;
+    return true;
 }

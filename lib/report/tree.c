@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_STACK_RANK 0xffffffffu
-
 /* What is needed only while building. */
 struct build {
     struct names *names;
@@ -13,8 +11,9 @@ struct build {
     uint32_t *row;  /* by profile node: 0 has no value, 1 has; later its tree node */
     uint32_t *list; /* profile nodes that have one, ascending */
     uint32_t listed;
-    uint32_t *rank; /* by place: order of its name, equal for equal names. 0: not used */
-    uint32_t *hash; /* tree nodes by (parent, rank) */
+    uint32_t *rank;  /* by function: order of its name, equal for equal names */
+    uint32_t frames; /* of the listed nodes */
+    uint32_t *hash;  /* tree nodes by (parent, rank) */
     uint32_t hash_mask;
     struct tree *tree;
 };
@@ -25,12 +24,14 @@ static int compare_u32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static const char *name_of(const struct names *names, uint32_t function)
+{
+    return names->texts.text[names->functions[function].name];
+}
+
 static int compare_names(const void *a, const void *b, void *arg)
 {
-    char x[NAMES_TEXT_MAX], y[NAMES_TEXT_MAX];
-    names_text(arg, *(const uint32_t *)a, x, sizeof x);
-    names_text(arg, *(const uint32_t *)b, y, sizeof y);
-    return strcmp(x, y);
+    return strcmp(name_of(arg, *(const uint32_t *)a), name_of(arg, *(const uint32_t *)b));
 }
 
 /* Visits every node on the way from the sites of the view to the root once; counts, or lists if there is a list. */
@@ -64,70 +65,78 @@ static bool list_nodes(struct build *build)
     return true;
 }
 
-/* Resolves the places of the listed nodes and ranks them by name. */
-static bool rank_places(struct build *build)
+/* Gives the places of the listed nodes their frames. */
+static bool resolve_places(struct build *build)
 {
-    uint32_t used = 0, rank = 0;
-    build->rank = calloc(build->profile->place_count, sizeof *build->rank);
-    uint32_t *order = NULL;
-    if (!build->rank)
-        return false;
-    for (uint32_t i = 0; i < build->listed; i++) {
-        uint32_t place = build->profile->nodes[build->list[i]].place;
-        used += !build->rank[place];
-        build->rank[place] = 1;
-        if (!names_resolve(build->names, place))
-            return false;
+    const struct profile *profile = build->profile;
+    uint32_t count = 0;
+    uint8_t *seen = calloc(profile->place_count, 1);
+    uint32_t *places = malloc(((size_t)profile->place_count + 1) * sizeof *places);
+    bool done = seen && places;
+    for (uint32_t i = 0; done && i < build->listed; i++) {
+        uint32_t place = profile->nodes[build->list[i]].place;
+        if (!seen[place])
+            places[count++] = place;
+        seen[place] = 1;
     }
-    order = malloc(((size_t)used + 1) * sizeof *order);
-    if (!order)
-        return false;
-    used = 0;
-    for (uint32_t i = 0; i < build->listed; i++) {
-        uint32_t place = build->profile->nodes[build->list[i]].place;
-        if (build->rank[place] == 1)
-            order[used++] = place;
-        build->rank[place] = 2;
-    }
-    qsort_r(order, used, sizeof *order, compare_names, build->names);
-    for (uint32_t i = 0; i < used; i++) {
+    done = done && names_resolve(build->names, places, count);
+    for (uint32_t i = 0; done && i < build->listed; i++)
+        build->frames += build->names->places[profile->nodes[build->list[i]].place].count;
+    free(places);
+    free(seen);
+    return done;
+}
+
+static bool rank_functions(struct build *build)
+{
+    uint32_t count = build->names->function_count, rank = 0;
+    uint32_t *order = malloc(((size_t)count + 1) * sizeof *order);
+    build->rank = calloc((size_t)count + 1, sizeof *build->rank);
+    bool done = order && build->rank;
+    for (uint32_t i = 0; done && i < count; i++)
+        order[i] = i;
+    if (done)
+        qsort_r(order, count, sizeof *order, compare_names, build->names);
+    for (uint32_t i = 0; done && i < count; i++) {
         rank += i == 0 || compare_names(&order[i - 1], &order[i], build->names) != 0;
         build->rank[order[i]] = rank;
     }
+    if (done)
+        build->rank[build->names->frames[NAMES_NO_STACK].function] = rank + 1; /* last */
     free(order);
-    return true;
+    return done;
 }
 
-static uint32_t rank_of(const struct build *build, uint32_t place)
+static uint32_t rank_of(const struct build *build, uint32_t frame)
 {
-    return place == NAMES_NO_STACK ? NO_STACK_RANK : build->rank[place];
+    return build->rank[build->names->frames[frame].function];
 }
 
-/* The child of `parent` with the name of `place`, made if there is none. */
-static uint32_t merged_child(struct build *build, uint32_t parent, uint32_t place)
+/* The child of `parent` with the name of `frame`, made if there is none. */
+static uint32_t merged_child(struct build *build, uint32_t parent, uint32_t frame)
 {
     struct tree *tree = build->tree;
-    uint32_t rank = rank_of(build, place);
+    uint32_t rank = rank_of(build, frame);
     uint64_t mixed = ((uint64_t)parent << 32 | rank) * UINT64_C(0x9e3779b97f4a7c15);
     uint32_t at = (uint32_t)(mixed >> 32) & build->hash_mask;
     for (; build->hash[at]; at = (at + 1) & build->hash_mask) {
         const struct tree_node *node = &tree->nodes[build->hash[at]];
-        if (node->parent == parent && rank_of(build, node->place) == rank)
+        if (node->parent == parent && rank_of(build, node->frame) == rank)
             return build->hash[at];
     }
     build->hash[at] = tree->count;
-    tree->nodes[tree->count] = (struct tree_node){parent, place};
+    tree->nodes[tree->count] = (struct tree_node){parent, frame};
     return tree->count++;
 }
 
 static bool merge_nodes(struct build *build)
 {
     size_t capacity = 16;
-    while (capacity < ((size_t)build->listed + 2) / 3 * 4)
+    while (capacity < ((size_t)build->frames + 2) / 3 * 4)
         capacity *= 2;
     build->hash = calloc(capacity, sizeof *build->hash);
     build->hash_mask = (uint32_t)(capacity - 1);
-    build->tree->nodes = malloc(((size_t)build->listed + 2) * sizeof *build->tree->nodes);
+    build->tree->nodes = malloc(((size_t)build->frames + 2) * sizeof *build->tree->nodes);
     if (!build->hash || !build->tree->nodes)
         return false;
     build->tree->nodes[0] = (struct tree_node){0, NAMES_NO_STACK};
@@ -136,7 +145,11 @@ static bool merge_nodes(struct build *build)
     for (uint32_t i = 0; i < build->listed; i++) {
         uint32_t id = build->list[i];
         const struct profile_node *node = &build->profile->nodes[id];
-        build->row[id] = merged_child(build, build->row[node->parent], node->place);
+        const struct names_place *place = &build->names->places[node->place];
+        uint32_t at = build->row[node->parent];
+        for (uint32_t frame = place->count; frame--;)
+            at = merged_child(build, at, place->first + frame);
+        build->row[id] = at;
     }
     return true;
 }
@@ -179,7 +192,7 @@ static int compare_children(const void *a, const void *b, void *arg)
     const struct build *build = arg;
     const struct tree_node *x = &build->tree->nodes[*(const uint32_t *)a],
                            *y = &build->tree->nodes[*(const uint32_t *)b];
-    uint32_t x_rank = rank_of(build, x->place), y_rank = rank_of(build, y->place);
+    uint32_t x_rank = rank_of(build, x->frame), y_rank = rank_of(build, y->frame);
     if (x->parent != y->parent)
         return x->parent < y->parent ? -1 : 1;
     return (x_rank > y_rank) - (x_rank < y_rank);
@@ -204,15 +217,28 @@ static bool sort_children(struct build *build)
     return true;
 }
 
+static bool measure_depth(struct tree *tree)
+{
+    uint32_t *depth = calloc(tree->count, sizeof *depth);
+    bool measured = depth != NULL;
+    for (uint32_t i = 1; depth && i < tree->count; i++) {
+        depth[i] = depth[tree->nodes[i].parent] + 1;
+        tree->depth = MAX(tree->depth, depth[i]);
+    }
+    free(depth);
+    return measured;
+}
+
 bool tree_build(struct tree *tree, struct names *names, enum profile_view view, struct err *err)
 {
     struct build build = {.names = names, .profile = names->profile, .view = view, .tree = tree};
     memset(tree, 0, sizeof *tree);
-    bool done = list_nodes(&build) && rank_places(&build) && merge_nodes(&build) && collect_leaves(&build);
+    bool done = list_nodes(&build) && resolve_places(&build) && rank_functions(&build) && merge_nodes(&build) &&
+                collect_leaves(&build);
     free(build.hash);
     free(build.list);
     free(build.row);
-    done = done && sort_children(&build);
+    done = done && sort_children(&build) && measure_depth(tree);
     free(build.rank);
     return done ? true : err_set(err, "no memory for a call tree of %u nodes", build.listed);
 }

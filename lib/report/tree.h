@@ -1,6 +1,6 @@
 /*
- * The call tree of one view, with frames of equal name below equal callers made one: what folded text, reports and flame graphs show.
- * Only stacks with a value are in it. Children are in the order of their names.
+ * The call tree of one view, inlined functions included, with frames of equal name below equal callers made one: what folded text, reports and flame graphs show.
+ * Only stacks with a value are in it. Children are in the order of their names, stacks that were not recorded come last.
  */
 #ifndef HEAPTAP_TREE_H
 #define HEAPTAP_TREE_H
@@ -9,7 +9,7 @@
 
 struct tree_node {
     uint32_t parent; /* less than its own index; node 0 is the root */
-    uint32_t place;  /* one of the places with this name; NAMES_NO_STACK */
+    uint32_t frame;  /* of names: one of those with this name (file and line are that one's) */
 };
 
 struct tree_leaf {
@@ -19,6 +19,7 @@ struct tree_leaf {
 
 struct tree {
     uint32_t count;
+    uint32_t depth;          /* of the deepest node; the root has 0 */
     struct tree_node *nodes; /* [0] is the root */
     uint32_t leaf_count;
     struct tree_leaf *leaves; /* by node, each once, values other than 0 */
