@@ -33,9 +33,10 @@
  *   V3  every published line entry, map and ring event names a published site (ring marks name none).
  *   V4  a chunk names a slot and a group of sites that exist; no two chunks name the same pair.
  *   V5  per site: (allocs - frees) over all slots equals the number of live blocks and mappings, up to one event for
- *       each slot in use (the thread was between its two stores), and up to the LIVE_* losses. The same in bytes, up to one event each.
+ *       each slot in use (the thread was between its two stores), and up to the losses LIVE_FULL, CELL_FULL and MAP_FULL. The same in bytes, up to one event each.
  *   V6  no two live blocks have the same address.
- *   V7  ring: events that were ever written (sum of slot.events) = events in the ring + OVERWRITTEN, up to one for each slot in use.
+ *   V7  ring: events that were ever written (sum of slot.events) = events in the ring + OVERWRITTEN, up to one for each slot in use, and up to one block
+ *       for each one that was being claimed (open is 1 and seq is 0).
  *   A live process changes its file while it is read: V5 to V7 then hold up to what happened meanwhile.
  *
  * Accounting, fixed here because totals are compared to the unit
