@@ -16,9 +16,9 @@ _Static_assert(sizeof(uintptr_t) == 8, "symbols must lie where no address does; 
 #define UNW_REGISTERS 64 /* DWARF numbers below this are symbols 0..63, words of the stack those above */
 #define WORDS_MAX 24
 #define SYMBOLS (UNW_REGISTERS + WORDS_MAX)
-/* What one question may read: each byte of a program is one read. The largest function of cc1 needs 30,000; a table that jumps backwards for
-   ever must end. */
-#define READS_MAX (1u << 20)
+/* What one question may read: each byte of a program is one read. Over the calls of cc1 the most is 20,158; an expression that jumps backwards
+   for ever must end. */
+#define READS_MAX (1u << 18)
 /* Symbols are not canonical addresses; their spacing is such that the sum or difference of two is none. */
 #define SYMBOL_FIRST ((uintptr_t)1 << 62)
 #define SYMBOL_SPACING ((uintptr_t)0x00590d6f00000000u)
