@@ -8,13 +8,15 @@
 MODE leaf: only the innermost do_ function and the size of its blocks, for programs where threads get in each other's way: stacks that are cut
 for that are not looked at. MODE total: instead of all this one line, `total ALLOCS FREES`: heap events of do_* functions and
 reentrant ones.
+
+The figures are those of `dump -f raw`, with names from nm; `dump -f folded`, with names that heaptap finds, has to say the same.
 """
 import collections
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
-from rawdump import FIGURES, Dump, tool  # noqa: E402
+from rawdump import FIGURES, Dump, Symbols, tool  # noqa: E402
 
 # How many threads find a slot of their own depends on the budget, and so does the ring. Cuts are shown in the stacks of do_* functions.
 MACHINE = ("shared-slot", "ring-overwritten", "cut-")
@@ -37,8 +39,31 @@ def rows(dump, mode):
     return sums
 
 
+def check_folded(dump, view, kind, figure):
+    """Only names that nm knows: libc has functions called do_* too, which only its debug data name."""
+    ours, folded = collections.Counter(), collections.Counter()
+    known = {n for symbols in Symbols.loaded.values() for n in symbols.names if n.startswith("do_")}
+
+    def names_of(frames):
+        return ";".join(n for n in frames if n in known)
+
+    for number, site in dump.sites.items():
+        if site["kind"] == kind and names_of(dump.stack(number)):
+            ours[names_of(dump.stack(number))] += site[figure]
+    for line in tool("dump", "-f", "folded", "--view", view, dump.path).splitlines():
+        stack, _, value = line.rpartition(" ")
+        if names_of(stack.split(";")):
+            folded[names_of(stack.split(";"))] += int(value)
+    for stack in sorted(set(ours) | set(folded)):
+        if ours[stack] != folded[stack]:
+            print(f"folded {view} {stack}: {folded[stack]}, raw: {ours[stack]}")
+
+
 def report(dump, mode):
-    sums = rows(dump, mode)
+    sums = rows(dump, mode)  # names every stack
+    check_folded(dump, "alloc", "heap", "alloc_bytes")
+    check_folded(dump, "inuse", "heap", "live_bytes")
+    check_folded(dump, "mmap", "map", "live_bytes")
     if mode == "total":
         heap = [r for (kind, _), r in sums.items() if kind == "heap"]
         allocs = sum(r[0] for r in heap) + dump.losses.get("reentrant-allocs", 0)
