@@ -1,8 +1,9 @@
 /*
  * Assembly: a CFA built on rbx, r12 and r13, as hand-written code has it; a call that is the last instruction of its function (the return address is
- * in the next one); an odd place for the saved rbp; and code without CFI, where a stack must end and say so.
+ * in the next one); an odd place for the saved rbp; a realigned frame that saves r13 at the CFA and the rest at rbp; and code without CFI, where a stack must end and say so.
  */
 #include "known.h"
+#include <alloca.h>
 #include <setjmp.h>
 
 void call_by_rbx(void (*)(void)), call_by_r12(void (*)(void)), call_by_r13(void (*)(void));
@@ -99,6 +100,26 @@ FRAME static void elsewhere(void)
     call_by_r13(by_r13);
 }
 
+struct wide {
+    _Alignas(64) char byte[64];
+};
+
+/* gcc keeps the old stack pointer of a function that has a static chain in r13, not in r10. */
+FRAME static void has_nested(void)
+{
+    volatile size_t bytes = 100;
+    __attribute__((noinline, noclone)) void nested(void)
+    {
+        volatile struct wide wide;
+        volatile char *room = alloca(bytes++);
+        wide.byte[bytes & 63] = room[0] = 1;
+        ALLOCATE(1300007);
+        wide.byte[bytes & 31] = room[0] = 1;
+    }
+    nested();
+    bytes = 0;
+}
+
 static jmp_buf back;
 
 FRAME static void leave(void)
@@ -119,11 +140,14 @@ int main(void)
         if (!setjmp(back))
             last_call(leave);
         no_cfi(cut);
+        call_by_r13(has_nested);
     }
-    return expect("expect 1300001 10 by_rbx call_by_rbx by_r12 call_by_r12 by_r13 call_by_r13 elsewhere rbp_elsewhere main *\n"
-                  "expect 1300002 10 by_r12 call_by_r12 by_r13 call_by_r13 elsewhere rbp_elsewhere main *\n"
-                  "expect 1300003 10 by_r13 call_by_r13 elsewhere rbp_elsewhere main *\n"
-                  "expect 1300004 10 elsewhere rbp_elsewhere main *\n"
-                  "expect 1300005 10 leave last_call main *\n"
-                  "expect 1300006 10 cut no_cfi [no-table]\n");
+    return expect(
+        "expect 1300001 10 by_rbx call_by_rbx by_r12 call_by_r12 by_r13 call_by_r13 elsewhere rbp_elsewhere main *\n"
+        "expect 1300002 10 by_r12 call_by_r12 by_r13 call_by_r13 elsewhere rbp_elsewhere main *\n"
+        "expect 1300003 10 by_r13 call_by_r13 elsewhere rbp_elsewhere main *\n"
+        "expect 1300004 10 elsewhere rbp_elsewhere main *\n"
+        "expect 1300005 10 leave last_call main *\n"
+        "expect 1300007 10 nested has_nested call_by_r13 main *\n"
+        "expect 1300006 10 cut no_cfi [no-table]\n");
 }
