@@ -18,10 +18,10 @@ void clock_read(struct thread *t)
     uint64_t now = real_clock_coarse();
     now = now > start ? now - start : 0;
     uint64_t passed = now - t->now_ns;
-    if (passed >= QUIET_NS)
+    if (passed >= QUIET_NS || !t->clock_interval) /* 0: the thread's first event */
         t->clock_interval = 1;
     else if (passed < BUSY_NS && t->clock_interval < CLOCK_INTERVAL_MAX)
-        t->clock_interval = t->clock_interval ? t->clock_interval * 2 : 1;
+        t->clock_interval *= 2;
     t->clock_left = t->clock_interval - 1;
     t->now_ns = now;
     t->birth = birth_encode(now / SIXTEENTH_NS);
