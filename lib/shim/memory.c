@@ -25,8 +25,14 @@ void *memory_map(size_t bytes)
     void *at = sys_map_anonymous(NULL, bytes, NULL);
     if (!at)
         return NULL;
-    if (sys_advise(at, bytes, MADV_WIPEONFORK) < 0)
-        word_set(&wipe_refused, 1);
+    if (sys_advise(at, bytes, MADV_WIPEONFORK) < 0) {
+        if (!word_get(&mapping_count))
+            word_set(&wipe_refused, 1);
+        if (memory_wiped_by_kernel()) { /* this one alone would keep its contents in a fork child, which would take the parent's state for its own */
+            sys_unmap(at, bytes);
+            return NULL;
+        }
+    }
     uint32_t row = word_add(&mapping_count, 1);
     if (row >= MAPPINGS_MAX) { /* could not be emptied in a fork child */
         sys_unmap(at, bytes);
@@ -43,8 +49,8 @@ void memory_unmap(void *at, size_t bytes)
 {
     uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
     for (uint32_t row = count; row-- > 0;)
-        if (mappings[row].at == at) {
-            mappings[row].at = NULL;
+        if (__atomic_load_n(&mappings[row].at, __ATOMIC_RELAXED) == at) {
+            __atomic_store_n(&mappings[row].at, NULL, __ATOMIC_RELAXED);
             break;
         }
     sys_unmap(at, bytes);
@@ -56,7 +62,7 @@ void *memory_piece(size_t bytes)
     uint32_t need = (uint32_t)align_up(bytes, 64);
     for (int attempt = 0; attempt < 8; attempt++) {
         struct chunk *seen = __atomic_load_n(&chunk, __ATOMIC_ACQUIRE);
-        if (seen) {
+        if (seen && word_get(&seen->used) < PIECES_BYTES) { /* or it would wrap when no new chunk can be had for long */
             uint32_t at = word_add(&seen->used, need) + 64;
             if (at + need <= PIECES_BYTES)
                 return (char *)seen + at;
