@@ -7,14 +7,14 @@ struct section section[HT_SECTIONS_MAX];
 
 bool section_reach(struct section *s, uint32_t end)
 {
-    uint32_t from = word_acquire(&s->allocated);
+    uint32_t from = word_acquire(&s->allocated), capacity = word_get(&s->capacity);
     if (end <= from)
         return true;
-    if (end > word_get(&s->capacity))
+    if (end > capacity)
         return false;
     uint64_t begin = (uint64_t)from * s->record_bytes & ~4095ull;
     uint64_t until = MIN(align_up((uint64_t)end * s->record_bytes + s->step_bytes, 4096),
-                         align_up((uint64_t)s->capacity * s->record_bytes, 4096));
+                         align_up((uint64_t)capacity * s->record_bytes, 4096));
     long error = sys_advise(s->base + begin, (size_t)(until - begin), MADV_POPULATE_WRITE);
     if (error < 0) { /* the step may be too large for what is left: try for just what is needed */
         until = align_up((uint64_t)end * s->record_bytes, 4096);
@@ -25,7 +25,7 @@ bool section_reach(struct section *s, uint32_t end)
         word_set(&s->file->full, 1);
         return false;
     }
-    word_raise(&s->allocated, (uint32_t)MIN(until / s->record_bytes, s->capacity));
+    word_raise(&s->allocated, (uint32_t)MIN(until / s->record_bytes, capacity));
     return true;
 }
 
@@ -42,9 +42,4 @@ uint32_t section_claim(struct section *s, uint32_t n)
         return SECTION_FULL;
     word_raise(&s->file->used, at + n);
     return at;
-}
-
-bool section_is_full(const struct section *s)
-{
-    return word_get(&s->claimed) >= word_get(&s->capacity);
 }

@@ -30,9 +30,6 @@ uint32_t section_claim(struct section *s, uint32_t n);
 /* Makes sure that records below `end` may be stored to. */
 bool section_reach(struct section *s, uint32_t end);
 
-/* True when records were refused before. */
-bool section_is_full(const struct section *s);
-
 #define SECTION_RECORD(type, id, index) ((type *)(void *)section[id].base + (index))
 
 #endif
