@@ -375,7 +375,7 @@ struct ht_block {
     uint32_t slot;
     uint32_t first_lo, first_hi; /* 64-bit number of the first event in its slot; 0 for the shared slot */
     uint32_t time_lo, time_hi;   /* ns since start when the block was claimed */
-    uint32_t open;               /* 1: the slot is still filling it */
+    uint32_t open;               /* not 0: the slot is still filling it */
     uint32_t seq_hi;             /* upper half of the claim number + 1 */
     struct ht_event event[HT_BLOCK_EVENTS];
 };

@@ -25,17 +25,18 @@ static struct ht_block *reach(unsigned long claim)
     return block_at(claim);
 }
 
-/* Counts what a block holds and empties it. */
-static uint32_t clear(struct ht_block *block)
+/* Empties a block; what it held is counted as overwritten in the same instant, or nearly. */
+static void clear(struct slot *slot, struct ht_block *block)
 {
     uint32_t events = 0;
-    word_set(&block->seq, 0);
-    for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++) {
-        struct ht_event *event = &block->event[i];
-        events += event->head != 0;
-        *event = (struct ht_event){0};
-    }
-    return events;
+    for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
+        events += word_get(&block->event[i].head) != 0;
+    word_publish(&block->seq, 0);
+    if (!events)
+        return;
+    slot_lose(slot, HT_LOST_OVERWRITTEN, events);
+    for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
+        word_set(&block->event[i].head, 0);
 }
 
 /* Claims the next block for a slot; NULL: every block is open, or the file could not grow. */
@@ -48,15 +49,15 @@ static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_
             continue;
         if (!word_swap(&block->open, 0, 1))
             continue;
-        uint32_t lost = clear(block);
-        if (lost)
-            slot_lose(slot, HT_LOST_OVERWRITTEN, lost);
+        clear(slot, block);
         uint64_t first = slot->shared ? 0 : slot->events;
         block->slot = slot->index;
         block->first_lo = (uint32_t)first;
         block->first_hi = (uint32_t)(first >> 32);
         block->time_lo = (uint32_t)t->now_ns;
         block->time_hi = (uint32_t)(t->now_ns >> 32);
+        if (slot->shared)
+            word_set(&block->open, HT_BLOCK_EVENTS); /* counts down: write_shared */
         block->seq_hi = (uint32_t)((uint64_t)(claim + 1) >> 32);
         word_publish(&block->seq, (uint32_t)(claim + 1));
         *lap = (uint32_t)(claim / blocks) & 0xff;
@@ -77,34 +78,45 @@ static void put(struct slot *slot, struct ht_event *at, const struct ht_event *e
 }
 
 /*
- * The shared slot: threads take numbered places in its block. `shared_position` is 0 while there is no block, else 1 + events handed out;
- * whoever takes the last one closes the block. Only one thread opens a block at a time; the others drop what they have meanwhile.
+ * The shared slot: threads take numbered places in its block. `shared_position` is 1 + places handed out in its low byte, 0 while there is no block, and
+ * above that the number of the block, so that a thread that was held up finds that its block is another one. The block is closed by whoever
+ * writes its last event. Only one thread opens a block at a time; the others drop what they have meanwhile.
  */
+#define POSITION(word) ((word)&0xffu)
+#define NEXT_BLOCK 0x100u
+_Static_assert(HT_BLOCK_EVENTS < 0xff, "a position is a byte");
+
+static bool open_shared(struct thread *t, struct slot *slot, uint32_t seen)
+{
+    if (!word_swap(&slot->block_used, 0, 1))
+        return false;
+    uint32_t lap;
+    bool done = word_acquire(&slot->shared_position) != seen;
+    struct ht_block *fresh = done ? NULL : claim_block(t, slot, &lap);
+    if (fresh) {
+        __atomic_store_n(&slot->block, fresh, __ATOMIC_RELAXED);
+        word_set(&slot->block_lap, lap);
+        word_publish(&slot->shared_position, (seen + NEXT_BLOCK) | 1);
+    }
+    word_publish(&slot->block_used, 0);
+    return done || fresh;
+}
+
 static void write_shared(struct thread *t, struct slot *slot, const struct ht_event *event)
 {
     for (int tries = 0; tries < 4; tries++) {
-        uint32_t position = word_acquire(&slot->shared_position);
+        uint32_t seen = word_acquire(&slot->shared_position), position = POSITION(seen);
         if (!position) {
-            if (!word_swap(&slot->block_used, 0, 1))
-                break;
-            struct ht_block *fresh = word_get(&slot->shared_position) ? NULL : claim_block(t, slot, &slot->block_lap);
-            if (fresh) {
-                slot->block = fresh;
-                word_publish(&slot->shared_position, 1);
-            }
-            word_publish(&slot->block_used, 0);
-            if (!fresh)
+            if (!open_shared(t, slot, seen))
                 break;
             continue;
         }
-        struct ht_block *block = slot->block;
-        uint32_t lap = slot->block_lap;
-        uint32_t next = position == HT_BLOCK_EVENTS ? 0 : position + 1;
-        if (!word_swap(&slot->shared_position, position, next))
+        struct ht_block *block = __atomic_load_n(&slot->block, __ATOMIC_RELAXED);
+        uint32_t lap = word_get(&slot->block_lap);
+        if (!word_swap(&slot->shared_position, seen, position == HT_BLOCK_EVENTS ? seen - position : seen + 1))
             continue;
         put(slot, &block->event[position - 1], event, lap);
-        if (!next)
-            word_publish(&block->open, 0);
+        __atomic_fetch_sub(&block->open, 1, __ATOMIC_RELEASE);
         return;
     }
     slot_lose(slot, HT_LOST_RING_DROPPED, 1);
@@ -136,8 +148,8 @@ void ring_write(struct thread *t, enum ht_event_type type, unsigned flags, uintp
     struct ht_event event;
     if (!blocks)
         return;
-    if (UNLIKELY(t->now_ns != t->slot->time_ns)) {
-        t->slot->time_ns = t->now_ns;
+    if (UNLIKELY((uint32_t)t->now_ns != word_get(&t->slot->time_lo))) {
+        word_set(&t->slot->time_lo, (uint32_t)t->now_ns);
         event = (struct ht_event){0, (uint32_t)t->now_ns, (uint32_t)(t->now_ns >> 32), HT_EVENT_TIME};
         write(t, &event);
     }

@@ -17,8 +17,8 @@ struct slot {
     struct ht_block *block; /* being filled */
     uint32_t block_used, block_lap;
     uint32_t shared_position; /* shared slot only */
+    uint32_t time_lo;         /* of the last TIME event */
     uint64_t events;
-    uint64_t time_ns; /* of the last TIME event */
 };
 
 bool slots_init(uint32_t count);
