@@ -74,14 +74,42 @@ INLINE uint64_t size_of(const struct ht_line *line, unsigned entry)
     return size;
 }
 
-INLINE void take(struct ht_line *line, unsigned entry, struct live_block *block)
+INLINE void read_entry(const struct ht_line *line, unsigned entry, struct live_block *block)
 {
     block->size = size_of(line, entry);
     block->site = line->site[entry];
     block->birth = line->birth[entry];
-    word_publish(&line->tag[entry], 0);
-    if (UNLIKELY(block->size >> 32))
+}
+
+INLINE void take(struct ht_line *line, unsigned entry, struct live_block *block)
+{
+    read_entry(line, entry, block);
+    if (UNLIKELY(block->size >> 32)) { /* entry 0 must not be filled again while entry 1 would be read with it */
+        word_publish(&line->tag[0], HT_TAG_BUSY);
         word_publish(&line->tag[1], 0);
+    }
+    word_publish(&line->tag[entry], 0);
+}
+
+static void set_high(struct ht_line *line, uint64_t size)
+{
+    line->size[1] = (uint32_t)(size >> 32);
+    word_publish(&line->tag[1], HT_TAG_HIGH);
+}
+
+/* Makes an empty entry this thread's own. Other threads fill entries of this region too; what was empty may be taken by now. */
+INLINE bool claim(struct ht_line *line, unsigned entry, uintptr_t address, uint64_t size)
+{
+    if (!word_swap(&line->tag[entry], 0, tag_for(HT_TAG_BUSY, address)))
+        return false;
+    if (LIKELY(!(size >> 32)))
+        return true;
+    bool both = word_swap(&line->tag[1], 0, HT_TAG_BUSY);
+    if (both)
+        set_high(line, size);
+    else
+        word_publish(&line->tag[entry], 0);
+    return both;
 }
 
 INLINE void fill(struct ht_line *line, unsigned entry, uintptr_t address, const struct live_block *block)
@@ -115,16 +143,32 @@ static COLD enum live_result insert_in_new_line(struct thread *t, uint32_t *head
     uint64_t region = (uint64_t)address >> HT_REGION_SHIFT;
     line->region_lo = (uint32_t)region;
     line->region_hi = (uint16_t)(region >> 32);
-    if (UNLIKELY(block->size >> 32)) { /* a block of 4 GiB or more has its line to itself */
-        line->size[1] = (uint32_t)(block->size >> 32);
-        word_publish(&line->tag[1], HT_TAG_HIGH);
-    }
+    if (UNLIKELY(block->size >> 32))
+        set_high(line, block->size);
     fill(line, 0, address, block);
     uint32_t first = word_get(head);
     do {
         following[id] = first;
     } while (!__atomic_compare_exchange_n(head, &first, id + 1, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     return LIVE_INSERTED;
+}
+
+/* Puts a block in the place of another one whose free was missed. */
+static COLD enum live_result replace(struct thread *t, uint32_t *head, struct ht_line *line, unsigned entry,
+                                     uintptr_t address, const struct live_block *block, struct live_block *old)
+{
+    if (block->size >> 32) {
+        if (insert_in_new_line(t, head, address, block) == LIVE_FULL)
+            return LIVE_FULL;
+        take(line, entry, old);
+        return LIVE_REPLACED;
+    }
+    read_entry(line, entry, old);
+    word_publish(&line->tag[entry], tag_for(HT_TAG_BUSY, address));
+    if (old->size >> 32)
+        word_publish(&line->tag[1], 0);
+    fill(line, entry, address, block);
+    return LIVE_REPLACED;
 }
 
 enum live_result live_insert(struct thread *t, uintptr_t address, const struct live_block *block,
@@ -134,29 +178,26 @@ enum live_result live_insert(struct thread *t, uintptr_t address, const struct l
     if (UNLIKELY(!head))
         return LIVE_FULL;
     const uint32_t wanted = tag_for(HT_TAG_LIVE, address);
+    const unsigned needed = UNLIKELY(block->size >> 32) ? 3 : 0; /* entries of one line, as bits */
     struct ht_line *room = NULL;
     unsigned room_entry = 0;
     uint32_t steps = 0;
-    enum live_result result = LIVE_INSERTED;
     for (uint32_t id = word_acquire(head); id && steps < CHAIN_LIMIT; id = following[id - 1], steps++) {
         struct ht_line *line = line_at(id - 1);
         unsigned same = arch_equal4(line->tag, wanted);
         unsigned empty = arch_equal4(line->tag, 0);
-        if (UNLIKELY(same)) {
-            take(line, (unsigned)__builtin_ctz(same), old);
-            result = LIVE_REPLACED;
-        }
-        if (!room && empty) {
+        if (UNLIKELY(same))
+            return replace(t, head, line, (unsigned)__builtin_ctz(same), address, block, old);
+        if (!room && empty && (empty & needed) == needed) {
             room = line;
             room_entry = (unsigned)__builtin_ctz(empty);
         }
     }
-    /* Other threads fill entries of this region too; what was empty may be taken by now. */
-    if (LIKELY(room && !(block->size >> 32)) && word_swap(&room->tag[room_entry], 0, tag_for(HT_TAG_BUSY, address))) {
+    if (LIKELY(room) && claim(room, room_entry, address, block->size)) {
         fill(room, room_entry, address, block);
-        return result;
+        return LIVE_INSERTED;
     }
-    return insert_in_new_line(t, head, address, block) == LIVE_FULL ? LIVE_FULL : result;
+    return insert_in_new_line(t, head, address, block);
 }
 
 void live_prefetch(uintptr_t address)

@@ -19,7 +19,7 @@ struct live_block {
 enum live_result {
     LIVE_INSERTED,
     LIVE_REPLACED, /* the address was live: a free was missed; *old is what was there */
-    LIVE_FULL
+    LIVE_FULL      /* nothing was changed */
 };
 
 /* Context: the thread's own hook; lock-free; a system call when the table grows. */

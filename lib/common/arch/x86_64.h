@@ -71,7 +71,9 @@ INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
 {
     typedef int vector __attribute__((vector_size(16), aligned(4)));
     typedef float lanes __attribute__((vector_size(16)));
-    vector have = *(const vector *)(const void *)words;
+    vector
+        have; /* one load that the compiler can neither split nor take for an ordinary one: other threads store to the words */
+    __asm__("movdqu %1, %0" : "=x"(have) : "m"(*(const vector *)(const void *)words));
     vector want = {(int)value, (int)value, (int)value, (int)value};
     return (unsigned)__builtin_ia32_movmskps((lanes)(have == want));
 }
