@@ -105,32 +105,48 @@ static bool same_object(const struct ht_module *a, const struct ht_module *b)
     return a->end - a->start == b->end - b->start;
 }
 
-/* Everything but the publishing word. */
-static void fill_row(struct ht_module *row, const struct ht_module *from)
+/* Rows that may be looked at. What was claimed in vain lies where the filesystem was full: even a load would raise SIGBUS there. */
+static uint32_t rows(void)
 {
-    uint32_t state = row->state, loads = row->loads;
-    *row = *from;
-    row->state = state;
-    row->loads = loads + 1;
+    return MIN(section[HT_MODULES].claimed, section[HT_MODULES].allocated);
 }
 
-/* The row of an object: the one it has, had, or a new one. */
-static uint32_t find_row(const struct ht_module *object)
+/* Everything but the publishing word, which stays as it is at every instant. */
+static void fill_row(struct ht_module *row, struct ht_module *from)
 {
-    struct section *s = &section[HT_MODULES];
+    from->state = row->state;
+    from->loads = row->loads + 1;
+    *row = *from;
+}
+
+static bool has_row(const struct module *modules, uint32_t count, uint32_t row)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (modules[i].row == row)
+            return true;
+    return false;
+}
+
+/*
+ * The row of an object: the one it has, had, or a new one. A row that was filled and not yet published (install found the lock taken) counts as had;
+ * one that was given away in this very reading does not, since an object can be loaded twice (dlmopen).
+ */
+static uint32_t find_row(const struct reading *reading, struct ht_module *object)
+{
     uint32_t gone = HT_NO_MODULE;
-    for (uint32_t i = 0; i < s->claimed; i++) {
+    for (uint32_t i = 0; i < rows(); i++) {
         struct ht_module *row = SECTION_RECORD(struct ht_module, HT_MODULES, i);
         if (row->state == 1 && row->start == object->start && same_object(row, object))
             return i;
-        if (row->state == 2 && gone == HT_NO_MODULE && same_object(row, object))
+        if (row->state != 1 && gone == HT_NO_MODULE && same_object(row, object) &&
+            !has_row(reading->to, reading->count, i))
             gone = i;
     }
     if (gone != HT_NO_MODULE) {
         fill_row(SECTION_RECORD(struct ht_module, HT_MODULES, gone), object);
         return gone;
     }
-    uint32_t fresh = section_claim(s, 1);
+    uint32_t fresh = section_claim(&section[HT_MODULES], 1);
     if (fresh == SECTION_FULL)
         return HT_NO_MODULE;
     fill_row(SECTION_RECORD(struct ht_module, HT_MODULES, fresh), object);
@@ -152,7 +168,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     describe(info, first, &row, module);
     if (module->teach.end <= module->teach.start) /* being loaded: not yet anywhere */
         return 0;
-    module->row = find_row(&row);
+    module->row = find_row(reading, &row);
     reading->lost += module->row == HT_NO_MODULE;
     reading->count++;
     return 0;
@@ -187,10 +203,7 @@ static void install(struct module *fresh, uint32_t count)
             continue;
         removed = true;
         uint32_t row = list[i].row;
-        bool elsewhere = row == HT_NO_MODULE;
-        for (uint32_t j = 0; j < count; j++)
-            elsewhere |= fresh[j].row == row;
-        if (!elsewhere)
+        if (row != HT_NO_MODULE && !has_row(fresh, count, row))
             word_publish(&SECTION_RECORD(struct ht_module, HT_MODULES, row)->state, 2);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -259,7 +272,7 @@ static uint32_t kept_count;
 void modules_keep(void)
 {
     cold_leave(&door);
-    kept_count = section[HT_MODULES].claimed;
+    kept_count = rows();
     kept = kept_count ? memory_map(kept_count * sizeof *kept) : NULL;
     for (uint32_t i = 0; kept && i < kept_count; i++)
         kept[i] = *SECTION_RECORD(struct ht_module, HT_MODULES, i);
