@@ -36,6 +36,7 @@ static uint32_t fork_epoch;
 static char *file_base; /* the mapping of the file */
 static size_t file_bytes;
 static uintptr_t heap, heap_peak; /* flushed sum of the heap, and its highest value */
+static uint32_t raising;          /* a thread is at the peak */
 static struct outfile outfile;
 static char parent_path[sizeof outfile.path];
 
@@ -67,11 +68,11 @@ static void plan(uint64_t budget, uint64_t ring, struct plan *to)
 }
 
 /* Sets the sections up; returns the size of the file. */
-static uint64_t lay_out(uint64_t budget, uint64_t ring)
+static uint64_t lay_out(uint64_t budget)
 {
     static struct plan to[HT_SECTIONS_MAX];
     uint64_t at = HT_SECTION_ALIGN;
-    plan(budget, ring, to);
+    plan(budget, config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX), to);
     for (uint32_t id = 0; id <= HT_RING; id++) {
         uint64_t records = MIN(to[id].bytes / to[id].record_bytes, 0x7fffffffu);
         section[id] = (struct section){.record_bytes = to[id].record_bytes,
@@ -111,22 +112,21 @@ static char *map_file(uint64_t bytes)
 {
     if (sys_truncate(outfile.fd, bytes) < 0)
         return NULL;
-    if (bytes > file_bytes) { /* never of a fork child: its budget is at most its parent's */
-        file_base = sys_map_shared(NULL, outfile.fd, (size_t)bytes, NULL);
-    } else {
-        file_base = sys_map_shared(file_base, outfile.fd, (size_t)bytes, NULL);
-        if (file_base && file_bytes > bytes)
-            sys_unmap(file_base + bytes, file_bytes - (size_t)bytes);
-    }
-    file_bytes = file_base ? (size_t)bytes : 0;
-    return file_base;
+    bool fits = bytes <= file_bytes; /* always in a fork child: its budget is at most its parent's */
+    char *base = sys_map_shared(fits ? file_base : NULL, outfile.fd, (size_t)bytes, NULL);
+    if (!base)
+        return NULL;
+    if (fits && file_bytes > bytes)
+        sys_unmap(base + bytes, file_bytes - (size_t)bytes);
+    file_base = base;
+    file_bytes = (size_t)bytes;
+    return base;
 }
 
-/* Maps the file and allocates its first page; everything, where the kernel cannot allocate later. */
-static bool open_file(uint64_t budget)
+/* Maps the file and allocates its first page; everything, where the kernel cannot allocate later: then of a smaller file, and *budget falls. */
+static bool open_file(uint64_t *budget)
 {
-    uint64_t ring = config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX);
-    char *base = map_file(lay_out(budget, ring));
+    char *base = map_file(lay_out(*budget));
     if (!base)
         return fail("cannot map the buffer file");
     long error = sys_advise(base, HT_SECTION_ALIGN, MADV_POPULATE_WRITE);
@@ -135,9 +135,8 @@ static bool open_file(uint64_t budget)
         return true;
     }
     if (!config.budget_explicit)
-        budget = MIN(budget, PREALLOC_MAX);
-    ring = config.ring_bytes ? config.ring_bytes : budget / 32;
-    uint64_t bytes = lay_out(budget, MAX(ring, 16u << 10));
+        *budget = MIN(*budget, PREALLOC_MAX);
+    uint64_t bytes = lay_out(*budget);
     if (sys_truncate(outfile.fd, bytes) < 0 || sys_allocate(outfile.fd, 0, bytes) < 0)
         return fail("no room for the buffer file: free some, or set HEAPTAP_BUDGET or HEAPTAP_DIR");
     base = map_file(bytes);
@@ -242,7 +241,7 @@ static bool begin(void)
     static uint64_t budget;
     uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
     budget = forked ? MIN(budget, affordable) : affordable;
-    bool made = open_file(budget) && make_tables();
+    bool made = open_file(&budget) && make_tables();
     if (made) {
         if (forked)
             modules_restore();
@@ -270,6 +269,7 @@ static void leave_parent(void)
     fork_epoch++;
     forked = 1;
     heap = heap_peak = 0;
+    raising = 0;
     memory_wipe();
     modules_keep();
     rules_reset();
@@ -360,7 +360,6 @@ COLD bool session_start(void)
 
 void session_heap_flush(struct thread *t)
 {
-    static uint32_t raising;
     uintptr_t now = __atomic_add_fetch(&heap, (uintptr_t)t->heap_pending, __ATOMIC_RELAXED);
     t->heap_pending = 0;
     if (now <= __atomic_load_n(&heap_peak, __ATOMIC_RELAXED) || (intptr_t)now < 0 || !word_swap(&raising, 0, 1))
