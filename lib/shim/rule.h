@@ -44,7 +44,7 @@ struct rule {
     uint8_t saved_at_cfa;
     uint8_t flags;
     arch_saved saved[8 / sizeof(arch_saved)];
-};
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct rule) == 32, "two rules to a cache line");
 #endif
 

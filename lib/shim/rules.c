@@ -38,6 +38,27 @@ INLINE uint16_t high_part(uintptr_t pc, bool exact)
     return (uint16_t)((uint64_t)pc >> 32 & 0x7fff) | (exact ? EXACT : 0);
 }
 
+/* Word by word, since another thread may be looking at the table's side. */
+typedef uintptr_t __attribute__((may_alias)) word;
+_Static_assert(sizeof(struct rule) % sizeof(word) == 0 && _Alignof(struct rule) >= sizeof(word), "made of words");
+
+INLINE void load_rule(struct rule *out, const struct rule *rule)
+{
+    for (size_t i = 0; i < sizeof *rule / sizeof(word); i++)
+        ((word *)out)[i] = __atomic_load_n((const word *)rule + i, __ATOMIC_RELAXED);
+}
+
+INLINE void store_rule(struct rule *rule, const struct rule *from)
+{
+    for (size_t i = 0; i < sizeof *rule / sizeof(word); i++)
+        __atomic_store_n((word *)rule + i, ((const word *)from)[i], __ATOMIC_RELAXED);
+}
+
+INLINE bool has_generation(const struct rule *rule, uint16_t wanted)
+{
+    return __atomic_load_n(&rule->generation, __ATOMIC_RELAXED) == wanted;
+}
+
 /* Copies the rule if it is there. The writer may be putting another rule in its place: read the key before and after. */
 INLINE bool look(uintptr_t pc, bool exact, struct rule *out)
 {
@@ -50,11 +71,12 @@ INLINE bool look(uintptr_t pc, bool exact, struct rule *out)
             uint32_t low = word_acquire(&rule->pc_lo);
             if (!low)
                 break;
-            if (low != (uint32_t)pc || rule->pc_hi != high || rule->generation != now)
+            if (low != (uint32_t)pc || __atomic_load_n(&rule->pc_hi, __ATOMIC_RELAXED) != high ||
+                !has_generation(rule, now))
                 continue;
-            *out = *rule;
+            load_rule(out, rule);
             __atomic_thread_fence(__ATOMIC_ACQUIRE);
-            if (word_get(&rule->pc_lo) == low && rule->generation == now)
+            if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
                 return true;
         }
     }
@@ -127,7 +149,7 @@ static void ask(void *argument)
     rule->generation = (uint16_t)generation;
     word_publish(&room->pc_lo, 0);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    *room = *rule;
+    store_rule(room, rule);
     word_publish(&room->pc_lo, (uint32_t)pc);
 }
 
