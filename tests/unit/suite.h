@@ -23,7 +23,7 @@
         return suite_run(name, tests, sizeof tests / sizeof *tests);                                                   \
     }
 
-static int suite_run(const char *name, const TTest *const *tests, size_t count)
+__attribute__((unused)) static int suite_run(const char *name, const TTest *const *tests, size_t count)
 {
     Suite *suite = suite_create(name);
     TCase *cases = tcase_create(name);

@@ -1,0 +1,162 @@
+#include "stage.h"
+
+#include <common/arch.h>
+#include <shim/sys.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- The kernel ---- */
+
+#define CALLS_MAX 512
+
+static uint32_t calls[CALLS_MAX], frozen;
+static struct {
+    uint32_t on, nth;
+    long call, error, third;
+} refused;
+
+void stage_refuse(long n, unsigned nth, long error, long third_argument)
+{
+    refused.call = n;
+    refused.nth = nth;
+    refused.error = error;
+    refused.third = third_argument;
+    word_publish(&refused.on, 1);
+}
+
+void stage_allow(void)
+{
+    word_publish(&refused.on, 0);
+}
+
+unsigned stage_calls(long n)
+{
+    return word_get(&calls[n]);
+}
+
+static bool refuses(long n, long third)
+{
+    if (!word_acquire(&refused.on) || n != refused.call || (refused.third && third != refused.third))
+        return false;
+    if (!refused.nth)
+        return true;
+    return word_add(&refused.nth, UINT32_MAX) == 1 && (word_publish(&refused.on, 0), true);
+}
+
+long sys_call(long n, long a, long b, long c, long d, long e, long f)
+{
+    if (sys_frozen())
+        return -EPERM;
+    if (refuses(n, c))
+        return -refused.error;
+    word_add(&calls[n], 1);
+    return arch_syscall(n, a, b, c, d, e, f);
+}
+
+long sys_call_undo(long n, long a, long b, long c, long d, long e, long f)
+{
+    return arch_syscall(n, a, b, c, d, e, f);
+}
+
+void sys_freeze(void)
+{
+    word_publish(&frozen, 1);
+}
+
+void sys_thaw(void)
+{
+    word_publish(&frozen, 0);
+}
+
+bool sys_frozen(void)
+{
+    return word_acquire(&frozen);
+}
+
+/* ---- Tables ---- */
+
+struct ht_header stage_header;
+
+void stage_table(enum ht_section_id id, uint32_t record_bytes, uint32_t step_bytes, uint32_t capacity, uint64_t backed)
+{
+    int fd = memfd_create("table", 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, (off_t)backed), 0);
+    void *base = mmap(NULL, align_up((uint64_t)capacity * record_bytes + 1, 4096), PROT_READ | PROT_WRITE, MAP_SHARED,
+                      fd, 0);
+    ck_assert(base != MAP_FAILED);
+    close(fd);
+    stage_header.section[id] = (struct ht_section){.record_bytes = record_bytes};
+    section[id] = (struct section){.base = base,
+                                   .file = &stage_header.section[id],
+                                   .record_bytes = record_bytes,
+                                   .step_bytes = step_bytes,
+                                   .capacity = capacity};
+}
+
+void stage_tables(uint32_t capacity)
+{
+    static const uint32_t bytes[] = {[HT_MODULES] = sizeof(struct ht_module),
+                                     [HT_PLACES] = sizeof(struct ht_place),
+                                     [HT_NODES] = sizeof(struct ht_node),
+                                     [HT_SITES] = sizeof(struct ht_site),
+                                     [HT_SLOTS] = sizeof(struct ht_slot),
+                                     [HT_CHUNKS] = sizeof(struct ht_chunk),
+                                     [HT_CELLS] = sizeof(struct ht_cell) * HT_SITES_PER_CHUNK,
+                                     [HT_LINES] = sizeof(struct ht_line),
+                                     [HT_MAPS] = sizeof(struct ht_map),
+                                     [HT_RING] = sizeof(struct ht_block)};
+    for (enum ht_section_id id = 0; id <= HT_RING; id++)
+        stage_table(id, bytes[id], 16384, capacity, align_up((uint64_t)capacity * bytes[id], 4096));
+}
+
+/* ---- Threads ---- */
+
+static pthread_barrier_t gate;
+
+struct worker {
+    pthread_t thread;
+    unsigned i;
+    void (*work)(unsigned);
+};
+
+static void *begin(void *argument)
+{
+    struct worker *worker = argument;
+    pthread_barrier_wait(&gate);
+    worker->work(worker->i);
+    return NULL;
+}
+
+void stage_crowd(unsigned count, void (*work)(unsigned i))
+{
+    struct worker workers[64];
+    ck_assert_uint_le(count, ARRAY_LEN(workers));
+    pthread_barrier_init(&gate, NULL, count);
+    for (unsigned i = 0; i < count; i++) {
+        workers[i] = (struct worker){.i = i, .work = work};
+        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, begin, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(workers[i].thread, NULL);
+    pthread_barrier_destroy(&gate);
+}
+
+struct thread *stage_thread(uint32_t depth)
+{
+    struct thread *t = calloc(1, sizeof *t + depth * sizeof t->frame[0]);
+    ck_assert_ptr_nonnull(t);
+    t->depth_max = depth;
+    return t;
+}
+
+uint32_t stage_random(uint32_t *state)
+{
+    uint32_t x = *state;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return *state = x;
+}
