@@ -6,7 +6,7 @@
 
 #define WORD sizeof(uintptr_t)
 #define DEPTH_STEPS                                                                                                    \
-    8u /* what is cut of a deeper stack is a multiple of this part of depth_max, counted from its outermost frame */
+    8u /* a deeper stack is cut at a multiple of this part of depth_max, counted from its outermost frame */
 #define EXTRA_FRAMES 65536u
 #define NONE UINT32_MAX
 
@@ -15,6 +15,15 @@ INLINE bool load(struct walk *walk, uintptr_t address, uintptr_t *value)
     if (UNLIKELY(!stack_readable(&walk->stack, address)))
         return false;
     *value = *(const uintptr_t *)address;
+    return true;
+}
+
+/* The same for a word that decides how the walk goes on. */
+INLINE bool load_and_note(struct walk *walk, uintptr_t address, uintptr_t *value, struct fresh *fresh)
+{
+    if (!load(walk, address, value))
+        return false;
+    fresh->word[fresh->words++] = (struct word){address, *value};
     return true;
 }
 
@@ -28,42 +37,39 @@ INLINE uintptr_t words(intptr_t count)
     return (uintptr_t)(count * (intptr_t)WORD);
 }
 
-/* Registers that the caller finds changed. */
-INLINE bool restore(struct walk *walk, uintptr_t cfa, struct frame *frame)
+/* Registers that the caller finds changed. Of them only the frame register is followed from one capture to the next. */
+INLINE bool restore(struct walk *walk, uintptr_t cfa, struct fresh *fresh)
 {
     uintptr_t base = base_of(walk, walk->rule.saved_base, cfa);
     for (unsigned i = 1; i < walk->registers; i++) {
         arch_saved saved = walk->rule.saved[i - 1];
-        if (saved == SAVED_NONE) {
-            walk->next.reg[i] = walk->at.reg[i];
+        walk->next.reg[i] = walk->at.reg[i];
+        if (saved == SAVED_NONE)
             continue;
-        }
         uintptr_t at = (walk->rule.saved_at_cfa >> (i - 1) & 1 ? cfa : base) + words(saved);
         if (i == 1)
-            frame->fp_at = at;
-        if (!load(walk, at, &walk->next.reg[i]))
+            fresh->saves_fp = true;
+        if (!(i == 1 ? load_and_note(walk, at, &walk->next.reg[i], fresh) : load(walk, at, &walk->next.reg[i])))
             return false;
     }
     return true;
 }
 
-/* One frame outwards; *frame gets what was read. False: a word that the rule needs cannot be read, or the stack would not shrink. */
-INLINE bool step(struct walk *walk, struct frame *frame)
+/* One frame outwards; *fresh gets what was read. False: a word that the rule needs cannot be read, or the stack would not shrink. */
+INLINE bool step(struct walk *walk, struct fresh *fresh)
 {
     const struct rule *rule = &walk->rule;
     uintptr_t cfa = walk->at.reg[rule->cfa_reg] + (uintptr_t)(intptr_t)rule->cfa_offset;
     if (UNLIKELY(rule->flags & RULE_CFA_LOADED)) {
-        frame->cfa_at = cfa;
-        frame->cfa_add = rule->cfa_add;
-        if (!load(walk, cfa, &cfa))
+        if (!load_and_note(walk, cfa, &cfa, fresh))
             return false;
         cfa += (uintptr_t)(intptr_t)rule->cfa_add;
     }
     bool signal = rule->flags & RULE_SIGNAL;
     if (UNLIKELY(!signal && cfa <= walk->at.reg[0]))
         return false;
-    frame->ra_at = base_of(walk, rule->ra_base, cfa) + words(rule->ra);
-    if (!load(walk, frame->ra_at, &walk->next.pc) || !restore(walk, cfa, frame))
+    uintptr_t ra_at = base_of(walk, rule->ra_base, cfa) + words(rule->ra);
+    if (!load_and_note(walk, ra_at, &walk->next.pc, fresh) || !restore(walk, cfa, fresh))
         return false;
     if (UNLIKELY(signal)) {
         walk->moved = true;
@@ -78,38 +84,42 @@ INLINE bool step(struct walk *walk, struct frame *frame)
     return true;
 }
 
-INLINE void note(const struct walk *walk, struct frame *frame)
+INLINE void note(const struct walk *walk, struct fresh *fresh)
 {
     const struct rule *rule = &walk->rule;
     bool uses_fp = rule->kind == RULE_STEP &&
                    (rule->cfa_reg == 1 || rule->ra_base == BASE_FP || rule->saved_base == BASE_FP);
-    frame->pc = walk->at.pc;
-    frame->sp = walk->at.reg[0];
-    frame->fp = walk->at.reg[1];
-    frame->ra_at = frame->fp_at = frame->cfa_at = 0;
-    frame->place = rule->place;
-    frame->flags = (walk->exact ? FRAME_EXACT : 0) | (uses_fp ? FRAME_USES_FP : 0) |
-                   (rule->flags & RULE_SIGNAL ? FRAME_JUMP : 0);
+    fresh->frame.pc = walk->at.pc;
+    fresh->frame.sp = walk->at.reg[0];
+    fresh->frame.fp = walk->at.reg[1];
+    fresh->frame.place = rule->place;
+    fresh->frame.flags = (walk->exact ? FRAME_EXACT : 0) | (uses_fp ? FRAME_USES_FP : 0) |
+                         (rule->flags & RULE_SIGNAL ? FRAME_JUMP : 0);
+    fresh->words = 0;
+    fresh->saves_fp = false;
 }
 
 /* The last stack while a new one is being walked. */
 struct reuse {
     uint32_t next; /* frames from here inwards cannot match any more: they lie below the walk; NONE: no frame is left */
-    uint32_t good; /* frames up to here are verified; NONE: nothing was compared yet */
+    bool compared; /* the words of frames 0 .. next are known to be as they were */
     uint32_t kept; /* frames of the last stack that are the new one's too; 0: none */
 };
 
-/* Index of the innermost frame from which on outwards every word is as it was, but not beyond `last`. */
-static uint32_t verify(const struct thread *t, uint32_t last)
+/* The innermost frame from which on outwards every word is as it was, but not beyond `last`; NONE: not even the outermost's. */
+static COLD uint32_t still_good(const struct thread *t, uint32_t last, uint32_t first_changed)
 {
-    for (uint32_t i = 1; i <= last; i++) {
-        const struct frame *frame = &t->frame[i], *outer = frame - 1;
-        if (arch_pc(*(const uintptr_t *)frame->ra_at) != outer->pc ||
-            (frame->fp_at && *(const uintptr_t *)frame->fp_at != outer->fp) ||
-            UNLIKELY(frame->cfa_at &&
-                     *(const uintptr_t *)frame->cfa_at + (uintptr_t)(intptr_t)frame->cfa_add != outer->sp))
-            return i - 1;
-    }
+    while (last != NONE && t->frame[last].words_end > first_changed)
+        last--; /* from 0 to NONE */
+    return last;
+}
+
+INLINE uint32_t verify(const struct thread *t, uint32_t last)
+{
+    const struct word *word = t->word, *end = word + t->frame[last].words_end;
+    for (; word < end; word++)
+        if (UNLIKELY(*(const uintptr_t *)word->at != word->value))
+            return still_good(t, last, (uint32_t)(word - t->word));
     return last;
 }
 
@@ -126,27 +136,26 @@ INLINE bool rejoins(struct thread *t, struct reuse *reuse)
     if (frame->sp != sp || frame->pc != walk->at.pc || walk->exact != !!(frame->flags & FRAME_EXACT) ||
         ((frame->flags & FRAME_FP_LIVE) && frame->fp != walk->at.reg[1]))
         return false;
-    if (reuse->good == NONE) {
-        /* All the words lie between here and the outermost stack pointer; the known part of the stack is without holes. */
-        if (reuse->next && !stack_readable(&walk->stack, t->frame[0].sp - WORD))
-            return false;
-        reuse->good = verify(t, reuse->next);
-        if (reuse->good < reuse->next)
-            reuse->next = reuse->good;
-    }
-    return frame == &t->frame[reuse->next];
+    if (reuse->compared)
+        return true;
+    /* All the words lie between here and the outermost one; the known part of the stack is without holes. */
+    if (!stack_readable(&walk->stack, t->word_top))
+        return false;
+    uint32_t good = verify(t, reuse->next);
+    bool all = good == reuse->next;
+    reuse->compared = true;
+    reuse->next = good;
+    return all;
 }
 
 /*
- * Follows rules until the stack ends or rejoins the last one. New frames are written from the end of t->frame downwards, so that they stand outermost
- * first; *total counts them all. Returns why the walk ended (0: complete or rejoined), or HT_CUTS when a rule needs registers that this walk does
- * not follow.
+ * Follows rules until the stack ends or rejoins the last one. New frames go to t->fresh, innermost first, as far as there is room; *total counts them all.
+ * Returns why the walk ended (0: complete or rejoined), or HT_CUTS when a rule needs registers that this walk does not follow.
  */
 static enum ht_cut follow(struct thread *t, struct reuse *reuse, uint32_t *total)
 {
     struct walk *walk = &t->walk;
     const struct rule *rule = &walk->rule;
-    struct frame spare;
     *total = 0;
     for (unsigned steps = 0; steps < EXTRA_FRAMES; steps++) {
         if (rejoins(t, reuse)) {
@@ -156,16 +165,14 @@ static enum ht_cut follow(struct thread *t, struct reuse *reuse, uint32_t *total
         enum ht_cut why = rules_find(walk->at.pc, walk->exact, &walk->rule);
         if (UNLIKELY(why))
             return why;
-        struct frame *frame = LIKELY(*total < t->depth_max) ? &t->frame[t->depth_max - 1 - *total] : &spare;
-        if (UNLIKELY(reuse->next != NONE && reuse->next >= t->depth_max - 1 - MIN(*total, t->depth_max - 1)))
-            reuse->next = NONE; /* the new frames have reached the last stack's */
-        note(walk, frame);
+        struct fresh *fresh = &t->fresh[MIN(*total, t->depth_max)]; /* there is one more than depth_max */
+        note(walk, fresh);
         ++*total;
         if (UNLIKELY(rule->kind != RULE_STEP))
             return rule->kind == RULE_OUTERMOST ? 0 : rule->kind == RULE_REFUSED ? HT_CUT_REFUSED : HT_CUT_NO_TABLE;
         if (UNLIKELY(rule->cfa_reg >= walk->registers))
             return HT_CUTS;
-        if (UNLIKELY(!step(walk, frame)))
+        if (UNLIKELY(!step(walk, fresh)))
             return HT_CUT_MEMORY;
         if (UNLIKELY(!walk->at.pc)) /* as libgcc's unwinder reads it: nothing called this */
             return 0;
@@ -173,26 +180,41 @@ static enum ht_cut follow(struct thread *t, struct reuse *reuse, uint32_t *total
     return HT_CUT_DEPTH;
 }
 
-static void begin(struct thread *t, unsigned registers, bool exact, struct reuse *reuse)
+INLINE void begin(struct thread *t, unsigned registers, bool exact, struct reuse *reuse)
 {
-    bool same_rules = t->frame_generation == rules_generation();
-    uint32_t usable = same_rules && registers == ARCH_REGS_FAST ? MIN(t->frame_count, t->frame_barrier) : 0;
+    uint32_t generation = rules_generation();
+    uint32_t usable = t->frame_generation == generation ? MIN(t->frame_count, t->frame_barrier) : 0;
+    t->frame_generation = generation;
     t->walk.stack = t->stack;
     stack_enter(&t->walk.stack, t->walk.at.reg[0] - WORD); /* where the return address of the hook lies */
     t->walk.exact = exact;
     t->walk.moved = false;
     t->walk.registers = registers;
-    t->frame_generation = rules_generation();
-    *reuse = (struct reuse){.next = usable ? usable - 1 : NONE, .good = NONE};
+    reuse->next = usable - 1; /* from 0 to NONE */
+    reuse->compared = false;
+    reuse->kept = 0;
 }
 
 /* The walk with all registers: begins right here, with this library's own frames, since the caller's registers are known nowhere else. */
 static COLD enum ht_cut follow_all(struct thread *t, struct reuse *reuse, uint32_t *total)
 {
     arch_here(&t->walk.at);
+    t->frame_count = 0;
     begin(t, ARCH_REGS, true, reuse);
     enum ht_cut why = follow(t, reuse, total);
     return why == HT_CUTS ? HT_CUT_REFUSED : why;
+}
+
+/* The walk once more, from where it began, without the last stack. */
+static COLD enum ht_cut follow_anew(struct thread *t, struct reuse *reuse, uint32_t *total)
+{
+    const struct frame *first = &t->fresh[0].frame;
+    t->walk.at.pc = first->pc;
+    t->walk.at.reg[0] = first->sp;
+    t->walk.at.reg[1] = first->fp;
+    t->frame_count = 0;
+    begin(t, ARCH_REGS_FAST, false, reuse);
+    return follow(t, reuse, total);
 }
 
 /*
@@ -205,40 +227,49 @@ static COLD uint32_t shorten(const struct thread *t, uint32_t total)
     return total - (total - t->depth_max + step_frames - 1) / step_frames * step_frames;
 }
 
-/* Gives frames `from` .. frame_count their nodes. Returns the innermost; sets *cut when the tree is full. */
-static uint32_t grow(struct thread *t, uint32_t from, enum ht_cut *cut)
+/* Makes a fresh frame the innermost of the stack so far, whose node is *node. False: the tree is full. */
+INLINE bool append(struct thread *t, const struct fresh *fresh, uint32_t *node)
 {
-    uint32_t node = from ? t->frame[from - 1].node : *cut ? tree_cut_node(*cut) : 0;
-    bool live = from && (t->frame[from - 1].flags & FRAME_FP_LIVE);
-    for (uint32_t i = from; i < t->frame_count; i++) {
-        struct frame *frame = &t->frame[i];
-        live = (frame->flags & FRAME_USES_FP) || (live && !frame->fp_at);
-        frame->flags = live ? frame->flags | FRAME_FP_LIVE : frame->flags & ~FRAME_FP_LIVE;
-        if (UNLIKELY((frame->flags & FRAME_JUMP) && t->frame_barrier > i))
-            t->frame_barrier = i;
-        if (LIKELY(frame->place)) {
-            uint32_t child = tree_child(node, frame->place);
-            if (UNLIKELY(!child)) {
-                *cut = HT_CUT_FULL;
-                t->frame_count = 0;
-                return node;
-            }
-            node = child;
-        }
-        frame->node = node;
+    uint32_t i = t->frame_count;
+    struct frame *frame = &t->frame[i];
+    uint32_t words = i ? frame[-1].words_end : 0;
+    bool live = i && (frame[-1].flags & FRAME_FP_LIVE) && !fresh->saves_fp;
+    *frame = fresh->frame;
+    if (live || (frame->flags & FRAME_USES_FP))
+        frame->flags |= FRAME_FP_LIVE;
+    if (UNLIKELY((frame->flags & FRAME_JUMP) && t->frame_barrier > i))
+        t->frame_barrier = i;
+    for (uint32_t w = 0; w < fresh->words; w++) {
+        t->word[words++] = fresh->word[w];
+        t->word_top = MAX(t->word_top, fresh->word[w].at);
     }
-    return node;
+    frame->words_end = words;
+    if (LIKELY(frame->place))
+        *node = tree_child(*node, frame->place);
+    frame->node = *node;
+    t->frame_count = i + 1;
+    return *node || !frame->place;
 }
 
-/* Puts the new frames behind those that are kept. */
-INLINE void splice(struct thread *t, uint32_t kept, uint32_t fresh)
+/* Puts the new frames behind those that are kept. Returns the innermost's node; sets *cut when the tree is full. */
+static uint32_t splice(struct thread *t, uint32_t kept, uint32_t fresh, enum ht_cut *cut)
 {
-    const struct frame *from = &t->frame[t->depth_max - fresh];
-    for (uint32_t i = 0; i < fresh; i++)
-        t->frame[kept + i] = from[i];
-    t->frame_count = kept + fresh;
-    if (!kept || t->frame_barrier >= kept)
+    uint32_t node = kept ? t->frame[kept - 1].node : *cut ? tree_cut_node(*cut) : 0;
+    t->frame_count = kept;
+    if (!kept) {
         t->frame_barrier = NONE;
+        t->word_top = 0;
+    } else if (t->frame_barrier >= kept) {
+        t->frame_barrier = NONE;
+    }
+    while (fresh-- > 0) {
+        uint32_t outer = node;
+        if (UNLIKELY(!append(t, &t->fresh[fresh], &node))) {
+            *cut = HT_CUT_FULL;
+            return outer;
+        }
+    }
+    return node;
 }
 
 uint32_t capture(struct thread *t, enum ht_cut *cut)
@@ -250,6 +281,8 @@ uint32_t capture(struct thread *t, enum ht_cut *cut)
     *cut = follow(t, &reuse, &fresh);
     if (UNLIKELY(*cut == HT_CUTS))
         *cut = follow_all(t, &reuse, &fresh);
+    else if (UNLIKELY(reuse.kept && reuse.kept + fresh > t->depth_max))
+        *cut = follow_anew(t, &reuse, &fresh);
     if (LIKELY(!t->walk.moved))
         t->stack = t->walk.stack;
     if (LIKELY(reuse.kept))
@@ -259,8 +292,7 @@ uint32_t capture(struct thread *t, enum ht_cut *cut)
         fresh = shorten(t, fresh);
     }
     t->frame_cut = *cut;
-    splice(t, reuse.kept, fresh);
-    uint32_t node = grow(t, reuse.kept, cut);
+    uint32_t node = splice(t, reuse.kept, fresh, cut);
     /* What another walk might see otherwise is not kept: neither a cut that has to do with the moment, nor frames whose other registers are not compared. */
     if (UNLIKELY(t->walk.registers != ARCH_REGS_FAST || (*cut && *cut != HT_CUT_NO_TABLE && *cut != HT_CUT_REFUSED)))
         t->frame_count = 0;

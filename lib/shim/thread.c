@@ -29,6 +29,22 @@ uint32_t thread_take_nested(struct thread *t, const void *own)
     return others;
 }
 
+/* The arrays of a capture lie behind the state itself. Touched only as deep as stacks are. */
+static size_t state_bytes(void)
+{
+    size_t frame_bytes = sizeof(struct frame) + FRAME_WORDS * sizeof(struct word) + sizeof(struct fresh);
+    return align_up(sizeof(struct thread) + (config.depth_max + 1) * frame_bytes, 4096);
+}
+
+static void lay_out(struct thread *t)
+{
+    t->depth_max = config.depth_max;
+    t->fresh = (struct fresh *)(void *)(t + 1);
+    t->frame = (struct frame *)(void *)(t->fresh + t->depth_max + 1);
+    t->word = (struct word *)(void *)(t->frame + t->depth_max + 1);
+    t->frame_count = 0;
+}
+
 static bool take(struct thread *t, uint32_t tid, bool ask)
 {
     uint32_t owner = word_get(&t->owner);
@@ -41,14 +57,8 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     t->stack = (struct stack){0, 0};
     t->clock_left = t->clock_interval = 0;
     thread_take_nested(t, NULL);
-    t->depth_max = config.depth_max;
-    t->frame_count = 0;
+    lay_out(t);
     return true;
-}
-
-static size_t state_bytes(void)
-{
-    return align_up(sizeof(struct thread) + (size_t)config.depth_max * sizeof(struct frame), 4096);
 }
 
 static struct thread *make(uint32_t owner)
@@ -56,7 +66,7 @@ static struct thread *make(uint32_t owner)
     struct thread *t = memory_map(state_bytes());
     if (!t)
         return NULL;
-    t->depth_max = config.depth_max;
+    lay_out(t);
     t->owner = owner;
     uint32_t row = word_add(&thread_count, 1);
     if (row >= THREADS_MAX) {

@@ -43,14 +43,28 @@ struct walk {
 #define FRAME_USES_FP 0x4u /* its rule reads the frame register */
 #define FRAME_FP_LIVE 0x8u /* this rule, or one further out before the register is restored, reads the frame register */
 
-/* One frame of the thread's last stack: the state that its rule was applied to, and where the rule read what led to the next frame outwards. */
+/* A memory word that a rule read. */
+struct word {
+    uintptr_t at, value;
+};
+#define FRAME_WORDS                                                                                                    \
+    3u /* what one rule reads at the most: where the CFA is loaded from, the return address, the saved frame register */
+
+/* One frame of the thread's last stack: the state that its rule was applied to. */
 struct frame {
     uintptr_t pc, sp, fp;
-    uintptr_t ra_at, fp_at, cfa_at; /* 0: not read */
-    int32_t cfa_add;
     uint32_t flags;
-    uint32_t place; /* 0: not listed (a frame of this library) */
-    uint32_t node;  /* of the stack that ends here */
+    uint32_t place;     /* 0: not listed (a frame of this library) */
+    uint32_t node;      /* of the stack that ends here */
+    uint32_t words_end; /* t->word[0 .. words_end): what the rules from here outwards read, outermost first */
+};
+
+/* A frame that was just walked. */
+struct fresh {
+    struct frame frame;
+    uint32_t words;
+    bool saves_fp;
+    struct word word[FRAME_WORDS];
 };
 
 struct memo {
@@ -82,13 +96,16 @@ struct thread {
     struct walk walk;
     struct memo memo[THREAD_MEMOS]; /* sites of nodes seen last */
 
-    /* The last stack, outermost frame first (capture.c). */
+    /* The last stack, outermost frame first (capture.c). Each array has depth_max elements, `word` FRAME_WORDS times as many. */
     uint32_t frame_count;
     uint32_t frame_barrier;    /* index of the outermost frame with FRAME_JUMP; frame_count: none */
     uint32_t frame_generation; /* of the rules that it was walked with */
     enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
     uint32_t depth_max;
-    struct frame frame[]; /* depth_max of them */
+    uintptr_t word_top; /* no address in `word` is higher */
+    struct frame *frame;
+    struct word *word;
+    struct fresh *fresh; /* frames of the walk at work, innermost first; one more than depth_max */
 };
 
 extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
