@@ -163,6 +163,7 @@ static COLD enum live_result replace(struct thread *t, uint32_t *head, struct ht
         take(line, entry, old);
         return LIVE_REPLACED;
     }
+    word_acquire(&line->tag[entry]);
     read_entry(line, entry, old);
     word_publish(&line->tag[entry], tag_for(HT_TAG_BUSY, address));
     if (old->size >> 32)
@@ -218,8 +219,8 @@ INLINE struct ht_line *find(uintptr_t address, unsigned *entry)
         struct ht_line *line = line_at(id - 1);
         unsigned same = arch_equal4(line->tag, wanted);
         if (LIKELY(same)) {
-            __atomic_thread_fence(__ATOMIC_ACQUIRE);
             *entry = (unsigned)__builtin_ctz(same);
+            word_acquire(&line->tag[*entry]); /* what was stored before it is there */
             return line;
         }
     }

@@ -4,6 +4,7 @@
 #include "section.h"
 
 #define LOCK_TRIES 20000u
+#define SPINS 64u /* before the processor is offered to the one inside, who may have lost it there */
 
 /* Where each row's mapping lies; size 0: free. */
 static struct range {
@@ -29,7 +30,10 @@ static bool enter(void)
     for (uint32_t i = 0; i < LOCK_TRIES; i++) {
         if (!word_get(&lock) && word_swap(&lock, 0, 1))
             return true;
-        arch_pause();
+        if (i % SPINS < SPINS - 1)
+            arch_pause();
+        else
+            sys_yield();
     }
     return false;
 }

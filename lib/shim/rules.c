@@ -38,20 +38,20 @@ INLINE uint16_t high_part(uintptr_t pc, bool exact)
     return (uint16_t)((uint64_t)pc >> 32 & 0x7fff) | (exact ? EXACT : 0);
 }
 
-/* Word by word, since another thread may be looking at the table's side. */
+/* Word by word and in order with pc_lo, which is 0 while a rule is being replaced: another thread may be looking at the same time. */
 typedef uintptr_t __attribute__((may_alias)) word;
 _Static_assert(sizeof(struct rule) % sizeof(word) == 0 && _Alignof(struct rule) >= sizeof(word), "made of words");
 
 INLINE void load_rule(struct rule *out, const struct rule *rule)
 {
     for (size_t i = 0; i < sizeof *rule / sizeof(word); i++)
-        ((word *)out)[i] = __atomic_load_n((const word *)rule + i, __ATOMIC_RELAXED);
+        ((word *)out)[i] = __atomic_load_n((const word *)rule + i, __ATOMIC_ACQUIRE);
 }
 
 INLINE void store_rule(struct rule *rule, const struct rule *from)
 {
     for (size_t i = 0; i < sizeof *rule / sizeof(word); i++)
-        __atomic_store_n((word *)rule + i, ((const word *)from)[i], __ATOMIC_RELAXED);
+        __atomic_store_n((word *)rule + i, ((const word *)from)[i], __ATOMIC_RELEASE);
 }
 
 INLINE bool has_generation(const struct rule *rule, uint16_t wanted)
@@ -75,7 +75,6 @@ INLINE bool look(uintptr_t pc, bool exact, struct rule *out)
                 !has_generation(rule, now))
                 continue;
             load_rule(out, rule);
-            __atomic_thread_fence(__ATOMIC_ACQUIRE);
             if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
                 return true;
         }
@@ -148,7 +147,6 @@ static void ask(void *argument)
     rule->pc_hi = high_part(pc, question->exact);
     rule->generation = (uint16_t)generation;
     word_publish(&room->pc_lo, 0);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
     store_rule(room, rule);
     word_publish(&room->pc_lo, (uint32_t)pc);
 }

@@ -226,6 +226,11 @@ bool sys_process_exists(long pid)
     return call2(__NR_kill, pid, 0) != -ESRCH;
 }
 
+void sys_yield(void)
+{
+    call0(__NR_sched_yield);
+}
+
 uint64_t sys_ram(void)
 {
     struct sysinfo info;

@@ -66,6 +66,7 @@ bool sys_is_privileged(void); /* exec gave it more rights than its caller had (A
 /* True if thread `tid` of process `pid` exists, or if that cannot be found out. */
 bool sys_thread_exists(long pid, long tid);
 bool sys_process_exists(long pid);
+void sys_yield(void);
 /* Bytes of RAM; 0: unknown. */
 uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */

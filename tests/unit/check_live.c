@@ -1,0 +1,316 @@
+/* The live table against a plain one: every block is there once, with what it was put in with, at any address and of any size. */
+#include "stage.h"
+
+#include <shim/live.h>
+#include <shim/memory.h>
+#include <errno.h>
+#include <sched.h>
+#include <sys/syscall.h>
+
+#define GIB4 (UINT64_C(1) << 32)
+#define BASE ((uintptr_t)UINT64_C(0x7f1234560000))
+
+static struct thread *t;
+
+static void begin(uint32_t lines)
+{
+    stage_tables(lines);
+    ck_assert(live_init(lines));
+    t = stage_thread(0);
+}
+
+static enum live_result insert(uintptr_t address, uint64_t size, uint32_t site, struct live_block *old)
+{
+    return live_insert(t, address, &(struct live_block){size, site, (uint16_t)(site * 3)}, old);
+}
+
+static bool removes(uintptr_t address, uint64_t size, uint32_t site)
+{
+    struct live_block block = {0};
+    return live_remove(address, &block) && block.size == size && block.site == site &&
+           block.birth == (uint16_t)(site * 3);
+}
+
+/* A block as the file shows it. */
+struct shown {
+    uint64_t address, size;
+    uint32_t site, birth;
+};
+
+/* Reads the file as a reader would: no index, no links. Returns how many blocks there are. */
+static uint32_t show(struct shown *shown, uint32_t max)
+{
+    uint32_t count = 0;
+    for (uint32_t id = 0; id < section[HT_LINES].file->used; id++) {
+        const struct ht_line *line = SECTION_RECORD(const struct ht_line, HT_LINES, id);
+        uint64_t region = line->region_lo | (uint64_t)line->region_hi << 32;
+        for (unsigned entry = 0; entry < HT_LINE_ENTRIES; entry++) {
+            if (HT_TAG_STATE(line->tag[entry]) != HT_TAG_LIVE)
+                continue;
+            bool high = entry == 0 && HT_TAG_STATE(line->tag[1]) == HT_TAG_HIGH;
+            ck_assert_uint_lt(count, max);
+            shown[count++] = (struct shown){region << HT_REGION_SHIFT | HT_TAG_OFFSET(line->tag[entry]),
+                                            line->size[entry] | (high ? (uint64_t)line->size[1] << 32 : 0),
+                                            line->site[entry], line->birth[entry]};
+        }
+    }
+    return count;
+}
+
+START_TEST(puts_in_and_takes_out)
+{
+    struct live_block old;
+    begin(1024);
+    ck_assert(!live_contains(BASE));
+    ck_assert(!live_remove(BASE, &old));
+    ck_assert_int_eq(insert(BASE, 100, 7, &old), LIVE_INSERTED);
+    ck_assert(live_contains(BASE));
+    ck_assert(!live_contains(BASE + 1));
+    ck_assert(!live_contains(BASE + 512));
+    ck_assert(removes(BASE, 100, 7));
+    ck_assert(!live_contains(BASE));
+    ck_assert(!live_remove(BASE, &old));
+}
+END_TEST
+
+START_TEST(every_offset_and_odd_addresses)
+{
+    struct live_block old;
+    struct shown shown[1024];
+    begin(1024);
+    for (uint32_t i = 0; i < 600; i++) /* one byte apart, over the end of a region */
+        ck_assert_int_eq(insert(BASE + i, i, i + 1, &old), LIVE_INSERTED);
+    ck_assert_uint_eq(show(shown, 1024), 600);
+    for (uint32_t i = 0; i < 600; i++) {
+        ck_assert_uint_eq(shown[i].address, BASE + shown[i].size);
+        ck_assert_uint_eq(shown[i].site, shown[i].size + 1);
+        ck_assert_uint_eq(shown[i].birth, shown[i].site * 3);
+    }
+    for (uint32_t i = 0; i < 600; i++)
+        ck_assert(removes(BASE + i, i, i + 1));
+    ck_assert_uint_eq(show(shown, 1024), 0);
+}
+END_TEST
+
+START_TEST(addresses_from_end_to_end)
+{
+    struct live_block old;
+    struct shown shown[100];
+    begin(1024);
+    for (unsigned bit = 0; bit < 48; bit++)
+        ck_assert_int_eq(insert((uintptr_t)1 << bit, bit, bit + 1, &old), LIVE_INSERTED);
+    ck_assert_int_eq(insert(((uintptr_t)1 << 48) - 1, 48, 49, &old), LIVE_INSERTED);
+    ck_assert_uint_eq(show(shown, 100), 49);
+    /* Beyond 48 bits there is no place; nothing else is touched. */
+    for (unsigned bit = 48; bit < 64; bit++) {
+        ck_assert_int_eq(insert((uintptr_t)1 << bit | 1, 1, 1, &old), LIVE_FULL);
+        ck_assert(!live_contains((uintptr_t)1 << bit | 1));
+        ck_assert(!live_remove((uintptr_t)1 << bit | 1, &old));
+        live_prefetch((uintptr_t)1 << bit | 1);
+    }
+    for (unsigned bit = 0; bit < 48; bit++)
+        ck_assert(removes((uintptr_t)1 << bit, bit, bit + 1));
+    ck_assert_uint_eq(show(shown, 100), 1);
+    ck_assert_uint_eq(shown[0].address, ((uintptr_t)1 << 48) - 1);
+}
+END_TEST
+
+START_TEST(an_address_that_comes_again)
+{
+    struct live_block old;
+    struct shown shown[4];
+    static const uint64_t sizes[] = {10, 3 * GIB4 + 5, 7 * GIB4, 20};
+    begin(1024);
+    ck_assert_int_eq(insert(BASE + 64, sizes[0], 1, &old), LIVE_INSERTED);
+    for (uint32_t i = 1; i < 4; i++) {
+        ck_assert_int_eq(insert(BASE + 64, sizes[i], i + 1, &old), LIVE_REPLACED);
+        ck_assert_uint_eq(old.size, sizes[i - 1]);
+        ck_assert_uint_eq(old.site, i);
+        ck_assert_uint_eq(old.birth, i * 3);
+        ck_assert_uint_eq(show(shown, 4), 1);
+        ck_assert_uint_eq(shown[0].size, sizes[i]);
+    }
+    ck_assert(removes(BASE + 64, 20, 4));
+    ck_assert(!live_contains(BASE + 64));
+}
+END_TEST
+
+START_TEST(blocks_of_four_gib_and_more)
+{
+    struct live_block old;
+    struct shown shown[4];
+    begin(1024);
+    for (uint32_t round = 0; round < 5000; round++) { /* lines are used again */
+        ck_assert_int_eq(insert(BASE, GIB4 * (round + 1) + round, 1, &old), LIVE_INSERTED);
+        ck_assert_int_eq(insert(BASE + 16, GIB4 - 1, 2, &old), LIVE_INSERTED);
+        ck_assert_int_eq(insert(BASE + 32, GIB4, 3, &old), LIVE_INSERTED);
+        ck_assert_uint_eq(show(shown, 4), 3);
+        ck_assert(removes(BASE, GIB4 * (round + 1) + round, 1));
+        ck_assert_int_eq(insert(BASE, 5, 4, &old), LIVE_INSERTED);
+        ck_assert(removes(BASE + 16, GIB4 - 1, 2));
+        ck_assert(removes(BASE, 5, 4));
+        ck_assert(removes(BASE + 32, GIB4, 3));
+    }
+    ck_assert_uint_le(section[HT_LINES].file->used, 64);
+}
+END_TEST
+
+START_TEST(full)
+{
+    struct live_block old;
+    uint32_t count = 0;
+    static struct shown shown[1024];
+    begin(128);
+    while (insert(BASE + 512 * count, count, count + 1, &old) == LIVE_INSERTED)
+        count++;
+    ck_assert_uint_eq(count, 128);
+    ck_assert_uint_eq(section[HT_LINES].file->full, 1);
+    for (uint32_t i = 0; i < 128; i++) /* where there is a line there still is room */
+        ck_assert_int_eq(insert(BASE + 512 * i + 8, 1, 2, &old), LIVE_INSERTED);
+    ck_assert_int_eq(insert(BASE + 512, GIB4, 9, &old), LIVE_FULL); /* nothing changes: the old block is still there */
+    ck_assert(removes(BASE + 512, 1, 2));
+    ck_assert_int_eq(insert(BASE + 8, 50, 60, &old), LIVE_REPLACED); /* needs no room */
+    ck_assert_uint_eq(old.size, 1);
+    ck_assert_uint_eq(show(shown, 1024), 255);
+}
+END_TEST
+
+START_TEST(the_filesystem_is_full)
+{
+    struct live_block old;
+    uint32_t count = 0;
+    begin(4096);
+    stage_table(HT_LINES, sizeof(struct ht_line), 16384, 4096, 40960);
+    ck_assert(live_init(4096));
+    while (insert(BASE + 512 * count, count, count + 1, &old) == LIVE_INSERTED)
+        count++;
+    ck_assert_uint_eq(count, 640);
+    while (count--)
+        ck_assert(removes(BASE + 512 * count, count, count + 1));
+}
+END_TEST
+
+START_TEST(no_memory)
+{
+    struct live_block old;
+    stage_tables(1024);
+    stage_refuse(SYS_mmap, 0, ENOMEM, 0);
+    ck_assert(!live_init(1024));
+    stage_allow();
+    begin(1024);
+    stage_refuse(SYS_mmap, 0, ENOMEM, 0);
+    ck_assert_int_eq(insert(BASE, 1, 1, &old), LIVE_FULL);
+    ck_assert(!live_contains(BASE));
+    stage_allow();
+    ck_assert_int_eq(insert(BASE, 1, 1, &old), LIVE_INSERTED);
+}
+END_TEST
+
+/* The plain table: by (address - BASE) / 4. */
+#define CELLS 4096
+struct plain {
+    uint64_t size;
+    uint32_t site; /* 0: not there */
+};
+
+/* Inserts and removes at random below `cells`; what comes back must be what the plain table says. */
+static void compare_with(struct plain *plain, uintptr_t base, uint32_t cells, uint32_t stride, uint32_t rounds,
+                         uint32_t seed, struct thread *thread)
+{
+    for (uint32_t round = 1; round <= rounds; round++) {
+        uint32_t at = stage_random(&seed) % cells, choice = stage_random(&seed);
+        struct live_block block = {0}, old = {0};
+        if (choice % 64 < 30) {
+            block = (struct live_block){choice % 1000 ? choice : GIB4 + choice, round, (uint16_t)round};
+            enum live_result result = live_insert(thread, base + (uintptr_t)at * stride, &block, &old);
+            ck_assert_int_eq(result, plain[at].site ? LIVE_REPLACED : LIVE_INSERTED);
+            plain[at] = (struct plain){block.size, round};
+        } else {
+            bool found = live_remove(base + (uintptr_t)at * stride, &block);
+            ck_assert_int_eq(found, plain[at].site != 0);
+            ck_assert(!found || (block.size == plain[at].size && block.site == plain[at].site));
+            plain[at].site = 0;
+        }
+    }
+}
+
+START_TEST(a_long_run_at_random)
+{
+    static struct plain plain[CELLS];
+    static struct shown shown[CELLS];
+    uint32_t expected = 0;
+    begin(8192);
+    compare_with(plain, BASE, CELLS, 4, 300000, 1, t);
+    uint32_t count = show(shown, CELLS);
+    for (uint32_t i = 0; i < CELLS; i++)
+        expected += plain[i].site != 0;
+    ck_assert_uint_eq(count, expected);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plain *at = &plain[(shown[i].address - BASE) / 4];
+        ck_assert(at->site == shown[i].site && at->size == shown[i].size);
+    }
+}
+END_TEST
+
+#define THREADS 6u
+
+/* Threads share each region: every THREADS-th address is a thread's own. */
+static void come_and_go(unsigned i)
+{
+    static struct plain plain[THREADS][256];
+    struct thread *own = stage_thread(0);
+    compare_with(plain[i], BASE + i * 4, 256, THREADS * 4, 60000, i + 1, own);
+    for (uint32_t at = 0; at < 256; at++) {
+        struct live_block block;
+        if (plain[i][at].site)
+            ck_assert(live_remove(BASE + i * 4 + (uintptr_t)at * THREADS * 4, &block));
+    }
+    free(own);
+}
+
+START_TEST(threads_in_the_same_regions)
+{
+    static struct shown shown[1];
+    begin(16384);
+    stage_crowd(THREADS, come_and_go);
+    ck_assert_uint_eq(show(shown, 1), 0);
+    /* At most 128 blocks a region; a few lines more where threads found no room at the same instant. */
+    ck_assert_uint_le(section[HT_LINES].file->used, 13 * 128 * 2);
+}
+END_TEST
+
+/* A block goes from thread to thread: put in by one, taken out by the next. */
+static uintptr_t passed[1024];
+static uint32_t pass_count, taken;
+
+static void pass_on(unsigned i)
+{
+    struct thread *own = stage_thread(0);
+    struct live_block old, block;
+    for (uint32_t n = 0; n < 1024; n++) {
+        if (i == 0) {
+            block = (struct live_block){n, n + 1, 0};
+            ck_assert_int_eq(live_insert(own, BASE + n * 16, &block, &old), LIVE_INSERTED);
+            passed[n] = BASE + n * 16;
+            word_publish(&pass_count, n + 1);
+        } else {
+            while (word_acquire(&pass_count) <= n)
+                sched_yield();
+            ck_assert(live_remove(passed[n], &block) && block.size == n && block.site == n + 1);
+            word_add(&taken, 1);
+        }
+    }
+    free(own);
+}
+
+START_TEST(freed_by_another_thread)
+{
+    begin(4096);
+    stage_crowd(2, pass_on);
+    ck_assert_uint_eq(taken, 1024);
+}
+END_TEST
+
+SUITE("live", puts_in_and_takes_out, every_offset_and_odd_addresses, addresses_from_end_to_end,
+      an_address_that_comes_again, blocks_of_four_gib_and_more, full, the_filesystem_is_full, no_memory,
+      a_long_run_at_random, threads_in_the_same_regions, freed_by_another_thread)
