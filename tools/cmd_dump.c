@@ -5,22 +5,30 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 const char help_dump[] =
-    "usage: heaptap dump [-f FORMAT] [-o OUT] [--view VIEW] FILE|PID\n"
+    "usage: heaptap dump [-f FORMAT] [-o OUT] [--view VIEW] [options] FILE|PID\n"
     "\n"
     "Converts a buffer, of a living or a dead process, to a profile.\n"
     "\n"
-    "  -f, --format FORMAT  folded: one line a stack, its outermost frame first, and bytes (default)\n"
+    "  -f, --format FORMAT  pprof: what go tool pprof and others read, gzipped (default, but not on a terminal)\n"
+    "                       folded: one line a stack, its outermost frame first, and bytes\n"
     "                       raw: every table as text\n"
-    "  -o, --output OUT     write there; without -f, the name tells the format (.folded, .raw)\n"
+    "  -o, --output OUT     write there; without -f, the name tells the format (.pb.gz, .folded, .raw)\n"
     "      --view VIEW      inuse: heap that lives (default)   alloc: heap ever allocated\n"
     "                       exit: heap that lived when the process ended   mmap: mappings that live\n"
+    "      --by-thread      pprof: label samples with the name of the thread that allocated\n"
+    "      --debug-dir DIR  look there first for debug files: by build-id, or NAME.debug, or NAME\n"
+    "      --sysroot DIR    the programs and libraries of another machine are below DIR\n"
     "  -h, --help           this text\n";
 
 struct options {
     int format; /* enum convert_format; -1: not given */
     int view;
+    bool by_thread;
+    const char *debug_dir, *sysroot;
     const char *output;
     const char *target;
 };
@@ -33,48 +41,113 @@ static int find_view(const char *word)
     return -1;
 }
 
-static int read_options(const struct tool_verb *verb, int argc, char **argv, struct options *options)
+/* getopt's numbers of options without a letter */
+enum { OPTION_VIEW = 256, OPTION_BY_THREAD, OPTION_DEBUG_DIR, OPTION_SYSROOT };
+
+static int take_option(const struct tool_verb *verb, struct options *options, int found, char **argv)
 {
-    static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"view", required_argument, NULL, 'v'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    *options = (struct options){.format = -1, .view = PROFILE_INUSE};
-    for (int found; (found = getopt_long(argc, argv, ":f:o:h", longs, NULL)) != -1;) {
-        switch (found) {
-        case 'f':
-            options->format = convert_format_by_name(optarg);
-            if (options->format < 0)
-                return tool_usage(verb, "no format %s", optarg);
-            break;
-        case 'o': options->output = optarg; break;
-        case 'v':
-            options->view = find_view(optarg);
-            if (options->view < 0)
-                return tool_usage(verb, "no view %s", optarg);
-            break;
-        case 'h': return -1;
-        default: return tool_bad_option(verb, found, argv);
-        }
+    switch (found) {
+    case 'f':
+        options->format = convert_format_by_name(optarg);
+        return options->format >= 0 ? TOOL_DONE : tool_usage(verb, "no format %s", optarg);
+    case 'o': options->output = optarg; break;
+    case OPTION_VIEW:
+        options->view = find_view(optarg);
+        return options->view >= 0 ? TOOL_DONE : tool_usage(verb, "no view %s", optarg);
+    case OPTION_BY_THREAD: options->by_thread = true; break;
+    case OPTION_DEBUG_DIR: options->debug_dir = optarg; break;
+    case OPTION_SYSROOT: options->sysroot = optarg; break;
+    case 'h': return -1;
+    default: return tool_bad_option(verb, found, argv);
     }
-    if (optind + 1 != argc)
-        return tool_usage(verb, "needs one file or PID");
-    options->target = argv[optind];
+    return TOOL_DONE;
+}
+
+/* What nobody said. */
+static int choose_format(const struct tool_verb *verb, struct options *options)
+{
+    bool terminal = !options->output && isatty(STDOUT_FILENO);
     if (options->format < 0 && options->output)
         options->format = convert_format_by_path(options->output);
     if (options->format < 0 && options->output)
         return tool_usage(verb, "the name %s does not tell the format; give -f", options->output);
     if (options->format < 0)
-        options->format = CONVERT_FOLDED;
+        options->format = terminal ? CONVERT_FOLDED : CONVERT_PPROF;
+    if (terminal && convert_is_binary((enum convert_format)options->format))
+        return tool_usage(verb, "this format is not for a terminal; give -o OUT");
+    if (options->by_thread && !convert_has_threads((enum convert_format)options->format))
+        return tool_usage(verb, "this format cannot tell threads apart");
     return TOOL_DONE;
+}
+
+static int read_options(const struct tool_verb *verb, int argc, char **argv, struct options *options)
+{
+    static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"view", required_argument, NULL, OPTION_VIEW},
+                                          {"by-thread", no_argument, NULL, OPTION_BY_THREAD},
+                                          {"debug-dir", required_argument, NULL, OPTION_DEBUG_DIR},
+                                          {"sysroot", required_argument, NULL, OPTION_SYSROOT},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    *options = (struct options){.format = -1, .view = PROFILE_INUSE};
+    for (int found; (found = getopt_long(argc, argv, ":f:o:h", longs, NULL)) != -1;) {
+        int status = take_option(verb, options, found, argv);
+        if (status != TOOL_DONE)
+            return status;
+    }
+    if (optind + 1 != argc)
+        return tool_usage(verb, "needs one file or PID");
+    options->target = argv[optind];
+    return choose_format(verb, options);
+}
+
+struct progress {
+    struct timespec began, shown;
+    bool on_screen;
+};
+
+static double seconds_since(const struct timespec *then, const struct timespec *now)
+{
+    return (double)(now->tv_sec - then->tv_sec) + (double)(now->tv_nsec - then->tv_nsec) / 1e9;
+}
+
+/* One line that is overwritten, when it takes long enough for somebody to wonder. */
+static void show_progress(void *arg, uint32_t done, uint32_t total)
+{
+    struct progress *progress = arg;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (seconds_since(&progress->began, &now) < 0.5 || seconds_since(&progress->shown, &now) < 0.1)
+        return;
+    progress->shown = now;
+    progress->on_screen = true;
+    fprintf(stderr, "\r\033[Kheaptap: names: %u of %u places", done, total);
+    fflush(stderr);
+}
+
+static void show_notice(void *arg, const char *line)
+{
+    struct progress *progress = arg;
+    fprintf(stderr, "%sheaptap: %s\n", progress->on_screen ? "\r\033[K" : "", line);
+    progress->on_screen = false;
 }
 
 static bool dump(const struct options *options, FILE *out, struct err *err)
 {
     struct reader reader;
-    const struct convert_options convert = {.format = (enum convert_format)options->format,
-                                            .view = (enum profile_view)options->view};
+    struct progress progress = {0};
+    struct convert_options convert = {.format = (enum convert_format)options->format,
+                                      .view = (enum profile_view)options->view,
+                                      .by_thread = options->by_thread,
+                                      .symbolize = {.sysroot = options->sysroot, .debug_dir = options->debug_dir},
+                                      .notice = show_notice,
+                                      .notice_arg = &progress};
+    clock_gettime(CLOCK_MONOTONIC, &progress.began);
+    if (isatty(STDERR_FILENO)) {
+        convert.symbolize.progress = show_progress;
+        convert.symbolize.progress_arg = &progress;
+    }
     if (!tool_open(&reader, options->target, err))
         return false;
     if (options->view == PROFILE_EXIT && reader.process != READER_ENDED) {
@@ -86,7 +159,10 @@ static bool dump(const struct options *options, FILE *out, struct err *err)
     if (reader.events_after != reader.events_before)
         fprintf(stderr, "heaptap: %llu events happened while the buffer was read; figures may be apart by as many\n",
                 (unsigned long long)(reader.events_after - reader.events_before));
-    return convert_write(out, &reader, &convert, err);
+    bool done = convert_write(out, &reader, &convert, err);
+    if (progress.on_screen)
+        fputs("\r\033[K", stderr);
+    return done;
 }
 
 static int dump_to_file(const struct options *options)

@@ -1,14 +1,34 @@
 #include "convert.h"
+
+#include "events.h"
 #include "write.h"
 
 #include <string.h>
+#include <time.h>
 
-static const struct {
+static bool folded(FILE *out, const struct write_input *input, struct err *err)
+{
+    return write_folded(out, input->names, input->view, err);
+}
+
+static bool raw(FILE *out, const struct write_input *input, struct err *err)
+{
+    (void)err;
+    write_raw(out, input->profile, input->reader);
+    return true;
+}
+
+static const struct format {
     const char *name;
     const char *suffix;
+    bool names;  /* needs names */
+    bool reader; /* needs the reader */
+    bool threads, binary;
+    bool (*write)(FILE *out, const struct write_input *input, struct err *err);
 } formats[CONVERT_FORMATS] = {
-    [CONVERT_FOLDED] = {"folded", ".folded"},
-    [CONVERT_RAW] = {"raw", ".raw"},
+    [CONVERT_PPROF] = {"pprof", ".pb.gz", .names = true, .threads = true, .binary = true, .write = write_pprof},
+    [CONVERT_FOLDED] = {"folded", ".folded", .names = true, .write = folded},
+    [CONVERT_RAW] = {"raw", ".raw", .reader = true, .write = raw},
 };
 
 int convert_format_by_name(const char *name)
@@ -30,27 +50,75 @@ int convert_format_by_path(const char *path)
     return -1;
 }
 
-static bool write_named(FILE *out, const struct profile *profile, const struct convert_options *options,
-                        struct err *err)
+bool convert_is_binary(enum convert_format format)
+{
+    return formats[format].binary;
+}
+
+bool convert_has_threads(enum convert_format format)
+{
+    return formats[format].threads;
+}
+
+/* Says which files were of no use although they are there. */
+static void tell_differing(const struct symbolize *symbolize, const struct convert_options *options, uint32_t modules)
+{
+    struct err line;
+    for (uint32_t row = 0; options->notice && row < modules; row++) {
+        const struct symbolize_module *module = symbolize_result(symbolize, row);
+        if (module->level != SYMBOLIZE_DIFFERS)
+            continue;
+        err_set(&line,
+                "no names from %s: it is not the build that ran (build-id differs); --sysroot or --debug-dir may lead "
+                "to the right one",
+                module->file);
+        options->notice(options->notice_arg, line.text);
+    }
+}
+
+static bool write_named(FILE *out, struct write_input *input, const struct convert_options *options, struct err *err)
 {
     struct names names = {0};
-    struct symbolize *symbolize = symbolize_new(profile, &options->symbolize);
-    bool done = names_init(&names, profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
-                write_folded(out, &names, options->view, err);
+    struct symbolize *symbolize = symbolize_new(input->profile, &options->symbolize);
+    input->names = &names;
+    bool done = names_init(&names, input->profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
+                formats[options->format].write(out, input, err);
+    if (symbolize)
+        tell_differing(symbolize, options, input->profile->module_count);
     names_free(&names);
     symbolize_free(symbolize);
     return done;
 }
 
+/* When the buffer was as it is read: now, or when the last thing that it knows of happened. */
+static uint64_t time_of(const struct reader *reader)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (reader->process != READER_ENDED)
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return reader->header.start_realtime_ns + events_last_time(reader);
+}
+
 bool convert_write(FILE *out, struct reader *reader, const struct convert_options *options, struct err *err)
 {
+    const struct format *format = &formats[options->format];
     struct profile profile;
+    struct threads threads = {0};
+    struct write_input input = {
+        .profile = &profile, .view = options->view, .time_ns = time_of(reader), .reader = reader};
     bool done = profile_load(&profile, reader, err);
-    if (done && options->format == CONVERT_RAW)
-        write_raw(out, &profile, reader);
+    if (done && options->by_thread) {
+        done = threads_load(&threads, &profile, reader, err);
+        input.threads = &threads;
+    }
+    if (done && format->reader)
+        done = format->write(out, &input, err);
     reader_close(reader); /* a profile stands alone */
-    if (done && options->format != CONVERT_RAW)
-        done = write_named(out, &profile, options, err);
+    input.reader = NULL;
+    if (done && format->names)
+        done = write_named(out, &input, options, err);
+    threads_free(&threads);
     profile_free(&profile);
     return done;
 }

@@ -147,3 +147,22 @@ enum events_item_type events_next(struct events *events, struct events_item *ite
     }
     return EVENTS_END;
 }
+
+uint64_t events_last_time(const struct reader *reader)
+{
+    uint64_t last = 0;
+    uint32_t count = reader_count(reader, HT_RING);
+    for (uint32_t i = reader_next(reader, HT_RING, 0); i < count; i = reader_next(reader, HT_RING, i + 1)) {
+        const struct ht_block *block = reader_record(reader, HT_RING, i);
+        if (!block || !block->seq)
+            continue;
+        uint32_t lap = lap_of(reader, block);
+        last = MAX(last, reader_u64(block->time_lo, block->time_hi));
+        for (uint32_t k = 0; k < HT_BLOCK_EVENTS; k++) {
+            const struct ht_event *event = &block->event[k];
+            if (HT_EVENT_TYPE(event->head) == HT_EVENT_TIME && event_counts(event->head, lap))
+                last = MAX(last, reader_u64(event->size, event->site));
+        }
+    }
+    return last;
+}

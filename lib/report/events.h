@@ -43,6 +43,9 @@ bool events_open(struct events *events, const struct reader *reader, struct err 
 void events_close(struct events *events);
 enum events_item_type events_next(struct events *events, struct events_item *item);
 
+/* The last time that any block tells, in ns since start; 0: none. */
+uint64_t events_last_time(const struct reader *reader);
+
 /* Raw events in one block, as slot.events counts them. */
 uint32_t events_in_block(const struct reader *reader, const struct ht_block *block);
 

@@ -1,6 +1,7 @@
 #include "names.h"
 
 #include <common/text.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,17 @@ bool names_add(struct names *names, uint32_t place, const struct names_text *tex
     return true;
 }
 
+bool names_note(struct names *names, const char *format, ...)
+{
+    char text[2048], safe[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    err_safe_text(safe, sizeof safe, text);
+    return intern_add(&names->notes, safe) != INTERN_NONE;
+}
+
 /* ---- Places ---- */
 
 bool names_init(struct names *names, const struct profile *profile, names_source *source, void *source_arg,
@@ -102,7 +114,7 @@ bool names_init(struct names *names, const struct profile *profile, names_source
     names->source = source;
     names->source_arg = source_arg;
     names->places = calloc((size_t)profile->place_count + 1, sizeof *names->places);
-    bool done = intern_init(&names->texts) && names->places &&
+    bool done = intern_init(&names->texts) && intern_init(&names->notes) && names->places &&
                 add_frame(names, &(struct names_text){.name = "[no stack]"});
     return done ? true : err_set(err, "no memory for %u names", profile->place_count);
 }
@@ -110,6 +122,7 @@ bool names_init(struct names *names, const struct profile *profile, names_source
 void names_free(struct names *names)
 {
     intern_free(&names->texts);
+    intern_free(&names->notes);
     free(names->functions);
     free(names->function_hash);
     free(names->frames);

@@ -53,6 +53,7 @@ struct names {
     struct names_frame *frames;
     uint32_t frame_count, frame_capacity;
     struct names_place *places; /* by place id; count 0: not resolved */
+    struct intern notes;        /* what the source has to say about where names come from, from 1 on; for people */
 };
 
 /* The frame of stacks that were not recorded: "[no stack]". */
@@ -70,6 +71,9 @@ bool names_resolve(struct names *names, const uint32_t *places, uint32_t count);
 
 /* For a source: one more frame of a place, outside those that it has. Frames of one place are added one after the other. False: no memory. */
 bool names_add(struct names *names, uint32_t place, const struct names_text *text);
+
+/* For a source: one more note. False: no memory. */
+bool names_note(struct names *names, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 INLINE const char *names_of_frame(const struct names *names, uint32_t frame)
 {

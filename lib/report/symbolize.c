@@ -113,6 +113,16 @@ static bool name_module(struct symbolize *symbolize, struct names *names, struct
     return done;
 }
 
+static bool note(const struct symbolize_module *module, const struct ht_module *row, struct names *names)
+{
+    char path[sizeof row->path];
+    debug_file_path(row, path, sizeof path);
+    if (module->level == SYMBOLIZE_DIFFERS)
+        return names_note(names, "no names from %s: it is not the build that ran (build-id differs)", module->file);
+    return names_note(names, "# names of %s: %s (%u of %u places)%s%s", path, symbolize_level_text(module->level),
+                      module->named, module->places, module->file ? ", from " : "", module->file ? module->file : "");
+}
+
 static bool name_places(struct symbolize *symbolize, struct names *names, uint32_t row, struct dwarf_query *queries,
                         uint32_t count)
 {
@@ -134,7 +144,7 @@ static bool name_places(struct symbolize *symbolize, struct names *names, uint32
     debug_file_close(&file);
     symbolize->done += count;
     tick(symbolize, 0);
-    return done;
+    return done && note(module, &symbolize->profile->modules[row], names);
 }
 
 bool symbolize_places(void *arg, struct names *names, const uint32_t *places, uint32_t count)

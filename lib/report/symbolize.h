@@ -20,7 +20,7 @@ struct symbolize_options {
 struct symbolize *symbolize_new(const struct profile *profile, const struct symbolize_options *options);
 void symbolize_free(struct symbolize *symbolize);
 
-/* A names_source; `arg` is the struct symbolize. */
+/* A names_source; `arg` is the struct symbolize. Notes where the names of each module come from. */
 bool symbolize_places(void *arg, struct names *names, const uint32_t *places, uint32_t count);
 
 /* The best that a module had. */

@@ -2,9 +2,27 @@
 #ifndef HEAPTAP_WRITE_H
 #define HEAPTAP_WRITE_H
 
+#include "threads.h"
 #include "tree.h"
 
 #include <stdio.h>
+
+/* What is written. Members are there if the format asks for them (convert.c). */
+struct write_input {
+    const struct profile *profile;
+    enum profile_view view;
+    uint64_t time_ns;              /* when it was so, CLOCK_REALTIME */
+    struct names *names;           /* not yet resolved */
+    const struct reader *reader;   /* open */
+    const struct threads *threads; /* NULL: not told apart */
+};
+
+/*
+ * profile.proto, gzipped, in the shape of Go's heap profiles: alloc_objects, alloc_space, inuse_objects, inuse_space, of which the view chooses the default.
+ * The stacks are the same in the views inuse, alloc and exit; mmap has those of mappings. Everything lost, and where names come from, is in the comments.
+ * With threads, samples have the label `thread`: the name of the thread that allocated.
+ */
+bool write_pprof(FILE *out, const struct write_input *input, struct err *err);
 
 /*
  * Folded stacks: `frame;frame;leaf BYTES`, the outermost frame first, one line a stack, in the order of the frames' names. A ';' in a name becomes ':'.
