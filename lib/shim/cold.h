@@ -11,10 +11,13 @@
 #include "sys.h"
 #include <common/arch.h>
 
+#define COLD_YIELDS 4u
+
 struct cold {
     uint32_t busy;
-    uint32_t tries; /* at the door: a few, where the work behind it takes microseconds */
-    char *top;      /* of its stack */
+    uint32_t
+        tries; /* at the door: a few, where the work behind it takes microseconds; the last ones let its thread run */
+    char *top; /* of its stack */
 };
 
 #define COLD_STACK(name, bytes, door_tries)                                                                            \
@@ -27,7 +30,10 @@ INLINE bool cold_enter(struct cold *cold)
     for (uint32_t i = 0; i < cold->tries; i++) {
         if (!word_get(&cold->busy) && word_swap(&cold->busy, 0, 1))
             return true;
-        arch_pause();
+        if (i + COLD_YIELDS < cold->tries)
+            arch_pause();
+        else if (i + 1 < cold->tries)
+            sys_yield();
     }
     return false;
 }

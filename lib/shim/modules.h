@@ -27,7 +27,7 @@ INLINE void modules_touch(void)
 /*
  * Reads the list if it may have changed. Rows of the file follow; when something was unloaded, all rules are forgotten. False: what this thread has
  * loaded or unloaded may not be known yet, because another one is reading and takes long.
- * Context: cold; not from code that the loader called (its lock may be held by a thread that waits for nothing of ours); signals blocked inside. Calls
+ * Context: cold; not from code that musl's loader called, whose lock was not recursive before 1.2.2; signals blocked inside. Calls
  * dl_iterate_phdr with no lock of ours that anyone waits for.
  */
 bool modules_refresh(void);

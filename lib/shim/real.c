@@ -373,6 +373,7 @@ static void look_up(void *unused)
         search.hash[i] = elf_gnu_hash(wanted[i].name);
     if (dl_iterate_phdr)
         dl_iterate_phdr(visit, &search);
+    real_facts.loader_is_libc = real_facts.loader_end && search.malloc_owner == real_facts.loader_start;
     real_facts.own_new = search.new_owner && search.new_owner == search.malloc_owner;
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         __atomic_store_n(wanted[i].slot, search.found[i] ? search.found[i] : wanted[i].absent, __ATOMIC_RELEASE);

@@ -84,9 +84,11 @@ extern struct real real;
 struct real_facts {
     uintptr_t shim_start, shim_end;     /* this library */
     uintptr_t loader_start, loader_end; /* ld.so; on musl, which is one object, libc */
-    uintptr_t allocator_start, allocator_end; /* the object that defines the next malloc, unless it is libc; else empty */
-    bool malloc_elsewhere;              /* an object before this one defines malloc: the program never calls ours */
-    char malloc_owner[256];             /* path of the object that defines the malloc in use */
+    uintptr_t allocator_start,
+        allocator_end;      /* the object that defines the next malloc, unless it is libc; else empty */
+    bool loader_is_libc;    /* one object (musl) */
+    bool malloc_elsewhere;  /* an object before this one defines malloc: the program never calls ours */
+    char malloc_owner[256]; /* path of the object that defines the malloc in use */
     bool own_new; /* the next operator new comes from the object that defines the next malloc (jemalloc, tcmalloc) */
 };
 extern struct real_facts real_facts;

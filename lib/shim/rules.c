@@ -3,6 +3,7 @@
 #include "cold.h"
 #include "memory.h"
 #include "modules.h"
+#include "real.h"
 #include "tree.h"
 
 #define FIRST_BITS 9
@@ -120,6 +121,20 @@ static uint32_t place_of(const struct module *module, uintptr_t pc, bool exact)
     return tree_place(module->row + 1, flags, pc - module->teach.bias);
 }
 
+/*
+ * A return address that no call left: where a context begins (makecontext, thread starts) it is the very first instruction of a function that its
+ * table calls outermost, and the byte before it belongs to nothing. Only that one answer counts.
+ */
+static void first_of_stack(uintptr_t pc, struct rule *rule)
+{
+    struct rule first = {.kind = RULE_NO_TABLE};
+    const struct module *module = modules_find(pc);
+    if (module)
+        teach(&module->teach, pc, true, &first);
+    if (first.kind == RULE_OUTERMOST)
+        rule->kind = RULE_OUTERMOST;
+}
+
 /* On the cold stack, with the lock. */
 static void ask(void *argument)
 {
@@ -135,6 +150,8 @@ static void ask(void *argument)
         return;
     if (module && can_teach)
         teach(&module->teach, pc, question->exact, rule);
+    if (rule->kind == RULE_NO_TABLE && !question->exact && can_teach)
+        first_of_stack(pc, rule);
     taught_outside |= !module;
     bool own = module && (module->flags & HT_MODULE_SHIM);
     rule->place = own ? 0 : place_of(module, pc, question->exact);
@@ -156,8 +173,13 @@ static COLD enum ht_cut learn(uintptr_t pc, bool exact, struct rule *out)
     struct question question = {.pc = pc, .exact = exact, .rule = out};
     if (!cold_run(&door, ask, &question))
         return HT_CUT_BUSY;
-    if (question.list_is_old) { /* the loader calls on behalf of what it has just loaded */
-        modules_refresh();
+    if (question.list_is_old) {
+        /*
+         * The loader calls on behalf of what it has just loaded. glibc's lets its own thread look at the list meanwhile; musl's before 1.2.2 would wait
+         * for itself.
+         */
+        if (!real_facts.loader_is_libc)
+            modules_refresh();
         if (!cold_run(&door, ask, &question))
             return HT_CUT_BUSY;
     }
