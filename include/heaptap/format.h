@@ -100,58 +100,58 @@ struct ht_section {
 enum ht_state {
     HT_STATE_MAKING = 0, /* not published: nothing in the file may be relied on */
     HT_STATE_ON = 1,     /* recording */
-    HT_STATE_EXITING = 2 /* the shim's destructor ran: the process ended by exit() or by returning from main; still recording */
+    HT_STATE_EXITING = 2 /* the shim's destructor ran (exit, or return from main); still recording */
 };
 
 /* Flags of ht_header.flags */
-#define HT_FLAG_FORKED 0x1u     /* began with fork: parent_file and fork_epoch are set */
-#define HT_FLAG_PREALLOC 0x2u   /* no MADV_POPULATE_WRITE: everything was allocated at start */
-#define HT_FLAG_FROZEN 0x4u     /* a seccomp filter is in force: no system call is made any more */
-#define HT_FLAG_NO_TABLES 0x8u  /* built without a teacher: stacks have one frame */
+#define HT_FLAG_FORKED 0x1u            /* began with fork: parent_file and fork_epoch are set */
+#define HT_FLAG_PREALLOC 0x2u          /* no MADV_POPULATE_WRITE: everything was allocated at start */
+#define HT_FLAG_FROZEN 0x4u            /* a seccomp filter is in force: no system call is made any more */
+#define HT_FLAG_NO_TABLES 0x8u         /* built without a teacher: stacks have one frame */
 #define HT_FLAG_MALLOC_ELSEWHERE 0x10u /* the program's malloc resolves to malloc_owner, not to heaptap */
 
 /* Offset 0. 4096 bytes. Text fields are NUL-terminated, cut when too long, and may hold any byte. */
 struct ht_header {
-    char magic[8];          /* written last of the fields before `state` */
-    uint32_t byte_order;    /* HT_BYTE_ORDER as this machine stores it */
+    char magic[8];       /* written last of the fields before `state` */
+    uint32_t byte_order; /* HT_BYTE_ORDER as this machine stores it */
     uint16_t version_major;
     uint16_t version_minor;
-    uint32_t header_bytes;  /* sizeof(struct ht_header) */
-    uint8_t word_bytes;     /* 4 or 8: width of the process's pointers */
-    uint8_t page_shift;     /* log2 of the process's page size */
-    uint16_t e_machine;     /* ELF machine of the process */
-    uint32_t state;         /* enum ht_state; publishes the header */
-    uint32_t flags;         /* HT_FLAG_*; bits are only ever set after publication */
+    uint32_t header_bytes; /* sizeof(struct ht_header) */
+    uint8_t word_bytes;    /* 4 or 8: width of the process's pointers */
+    uint8_t page_shift;    /* log2 of the process's page size */
+    uint16_t e_machine;    /* ELF machine of the process */
+    uint32_t state;        /* enum ht_state; publishes the header */
+    uint32_t flags;        /* HT_FLAG_*; bits are only ever set after publication */
 
     struct ht_section section[HT_SECTIONS_MAX];
 
     /* identity */
-    uint32_t pid;              /* in its own PID namespace */
+    uint32_t pid; /* in its own PID namespace */
     uint32_t parent_pid;
-    uint32_t uid;              /* effective */
-    uint32_t fork_epoch;       /* how many forks with a recording child led here: 0 for a process that began with exec */
-    uint64_t pid_namespace;    /* inode of /proc/self/ns/pid; 0: unknown */
-    uint64_t start_ticks;      /* field 22 of /proc/PID/stat: with pid, names the process for ever; 0: unknown */
+    uint32_t uid;           /* effective */
+    uint32_t fork_epoch;    /* how many forks with a recording child led here: 0 for a process that began with exec */
+    uint64_t pid_namespace; /* inode of /proc/self/ns/pid; 0: unknown */
+    uint64_t start_ticks;   /* field 22 of /proc/PID/stat: with pid, names the process for ever; 0: unknown */
     uint64_t start_realtime_ns;  /* when recording began, CLOCK_REALTIME */
     uint64_t start_monotonic_ns; /* the same instant on CLOCK_MONOTONIC_COARSE */
-    uint64_t fork_events;      /* forked: events that the parent's thread had written when it forked; 0: unknown */
-    char boot_id[40];          /* text of /proc/sys/kernel/random/boot_id */
+    uint64_t fork_events;        /* forked: events that the parent's thread had written when it forked; 0: unknown */
+    char boot_id[40];            /* text of /proc/sys/kernel/random/boot_id */
     char shim_version[24];
-    char exe[512];             /* /proc/self/exe at start */
-    char command[512];         /* /proc/self/cmdline at start, NULs turned into spaces */
-    char parent_file[256];     /* HT_FLAG_FORKED: the parent's buffer file */
-    char malloc_owner[256];    /* module that defines the next malloc after heaptap; with HT_FLAG_MALLOC_ELSEWHERE, before it */
+    char exe[512];          /* /proc/self/exe at start */
+    char command[512];      /* /proc/self/cmdline at start, NULs turned into spaces */
+    char parent_file[256];  /* HT_FLAG_FORKED: the parent's buffer file */
+    char malloc_owner[256]; /* module that defines the malloc in use (HT_FLAG_MALLOC_ELSEWHERE: not after heaptap) */
 
     /* configuration */
     uint64_t budget_bytes;
-    uint32_t interval_bytes;   /* 0: exact */
-    uint32_t depth_max;        /* frames kept of a stack */
-    uint32_t slot_count;       /* slots, without the shared one */
+    uint32_t interval_bytes; /* 0: exact */
+    uint32_t depth_max;      /* frames kept of a stack */
+    uint32_t slot_count;     /* slots, without the shared one */
     uint32_t ring_blocks;
-    char only[128];            /* HEAPTAP_ONLY */
+    char only[128]; /* HEAPTAP_ONLY */
 
     /* control: written by the tool, read by the shim at the next event */
-    uint32_t ctl_pause;        /* 1: allocations are counted as PAUSED and not recorded; frees still are */
+    uint32_t ctl_pause; /* 1: allocations are counted as PAUSED and not recorded; frees still are */
     uint32_t ctl_reserved[7];
 
     /* state of the process that no slot owns */
@@ -164,26 +164,26 @@ struct ht_header {
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-#define HT_MODULE_MAIN 0x1u     /* the program itself */
-#define HT_MODULE_SHIM 0x2u     /* libheaptap.so: its frames are never recorded */
+#define HT_MODULE_MAIN 0x1u /* the program itself */
+#define HT_MODULE_SHIM 0x2u /* libheaptap.so: its frames are never recorded */
 #define HT_MODULE_LOADER 0x4u
 #define HT_MODULE_VDSO 0x8u
 #define HT_MODULE_PATH_CUT 0x10u
 #define HT_MODULE_SEGMENTS 4
 
 struct ht_segment {
-    uint64_t start;       /* address in the process, page-aligned */
+    uint64_t start; /* address in the process, page-aligned */
     uint64_t end;
     uint64_t file_offset; /* of `start` */
 };
 
 /* One loaded object. Its row is used again when the same object (path and build-id) is loaded again, wherever that is. */
 struct ht_module {
-    uint32_t state;         /* publishes: 0 none, 1 loaded, 2 unloaded (addresses are those of the last time) */
-    uint32_t flags;         /* HT_MODULE_* */
-    uint64_t bias;          /* address in the process = bias + address in the ELF file */
-    uint64_t start, end;    /* addresses spanned by its PT_LOAD segments */
-    uint32_t loads;         /* how often it was seen loaded at a new address */
+    uint32_t state;      /* publishes: 0 none, 1 loaded, 2 unloaded (addresses are those of the last time) */
+    uint32_t flags;      /* HT_MODULE_* */
+    uint64_t bias;       /* address in the process = bias + address in the ELF file */
+    uint64_t start, end; /* addresses spanned by its PT_LOAD segments */
+    uint32_t loads;      /* how often it was seen loaded at a new address */
     uint32_t build_id_bytes;
     uint8_t build_id[32];   /* NT_GNU_BUILD_ID, longer ones cut */
     uint32_t segment_count; /* executable PT_LOAD segments */
@@ -193,18 +193,18 @@ struct ht_module {
 };
 
 /* Places without a module. */
-#define HT_NO_MODULE 0xffffffffu   /* code outside any module (generated code): offset is the address */
-#define HT_CUT 0xfffffffeu         /* no code: the stack was cut here; offset is an enum ht_cut. Only ever a child of the root */
+#define HT_NO_MODULE 0xffffffffu /* code outside any module (generated code): offset is the address */
+#define HT_CUT 0xfffffffeu       /* no code: cut here; offset is an enum ht_cut. Only ever a child of the root */
 
 /* Why the outer end of a stack is missing. */
 enum ht_cut {
-    HT_CUT_DEPTH = 1,  /* more frames than depth_max */
-    HT_CUT_NO_TABLE,   /* the code has no unwind table */
-    HT_CUT_REFUSED,    /* its table says something that a rule cannot hold */
-    HT_CUT_MEMORY,     /* the next word lies outside readable memory of the stack */
-    HT_CUT_BUSY,       /* another thread was teaching: the rule was not yet known */
-    HT_CUT_FROZEN,     /* the rule was not known and no system call may be made (seccomp) */
-    HT_CUT_FULL,       /* the table of rules, places or nodes is full */
+    HT_CUT_DEPTH = 1, /* more frames than depth_max */
+    HT_CUT_NO_TABLE,  /* the code has no unwind table */
+    HT_CUT_REFUSED,   /* its table says something that a rule cannot hold */
+    HT_CUT_MEMORY,    /* the next word lies outside readable memory of the stack */
+    HT_CUT_BUSY,      /* another thread was teaching: the rule was not yet known */
+    HT_CUT_FROZEN,    /* the rule was not known and no system call may be made (seccomp) */
+    HT_CUT_FULL,      /* the table of rules, places or nodes is full */
     HT_CUTS
 };
 
@@ -240,29 +240,29 @@ struct ht_site {
  * Everything that was not recorded as it should, by cause. X(name, key, text): the key is what the tool prints.
  * Allocations that are lost are in no other counter unless the text says so.
  */
-#define HT_LOSS_LIST(X)                                                                                                 \
-    X(REENTRANT_ALLOC, "reentrant-allocs", "allocations inside a hook of the same thread (signal handlers)")             \
-    X(REENTRANT_FREE, "reentrant-frees", "frees inside a hook of the same thread (signal handlers)")                     \
-    X(UNKNOWN_FREE, "unknown-frees", "frees of blocks that were never recorded")                                         \
-    X(INHERITED_FREE, "inherited-frees", "frees of blocks from before the fork")                                         \
-    X(PAUSED, "paused-allocs", "allocations while recording was paused")                                                 \
-    X(LIVE_FULL, "live-full", "allocations counted but not followed: the live table was full")                           \
-    X(LIVE_FULL_BYTES, "live-full-bytes", "bytes of those")                                                              \
-    X(LIVE_STALE, "live-stale", "live blocks closed because their address was handed out again (a free was missed)")     \
-    X(SITE_FULL, "sites-full", "allocations counted without a stack: tree or site table full")                           \
-    X(CELL_FULL, "cells-full", "events not counted: no room for counters")                                               \
-    X(MAP_FULL, "maps-full", "mappings not followed: table full or busy")                                                \
-    X(NO_THREAD, "no-thread", "events of threads that found no memory for their state")                                  \
-    X(CUT_DEPTH, "cut-depth", "stacks cut: deeper than the limit")                                                       \
-    X(CUT_NO_TABLE, "cut-no-table", "stacks cut: code without unwind table")                                             \
-    X(CUT_REFUSED, "cut-refused", "stacks cut: unwind table not usable as a rule")                                       \
-    X(CUT_MEMORY, "cut-memory", "stacks cut: stack memory not readable")                                                 \
-    X(CUT_BUSY, "cut-busy", "stacks cut: another thread was reading unwind tables")                                      \
-    X(CUT_FROZEN, "cut-frozen", "stacks cut: system calls forbidden by a seccomp filter")                                \
-    X(CUT_FULL, "cut-full", "stacks cut: tables full")                                                                   \
-    X(GUARD_CLEARED, "guard-cleared", "hooks left by longjmp, exception or cancellation")                                \
-    X(OVERWRITTEN, "ring-overwritten", "events overwritten in the ring; totals are not affected")                        \
-    X(RING_DROPPED, "ring-dropped", "events that found no ring block; totals are not affected")                          \
+#define HT_LOSS_LIST(X)                                                                                                \
+    X(REENTRANT_ALLOC, "reentrant-allocs", "allocations inside a hook of the same thread (signal handlers)")           \
+    X(REENTRANT_FREE, "reentrant-frees", "frees inside a hook of the same thread (signal handlers)")                   \
+    X(UNKNOWN_FREE, "unknown-frees", "frees of blocks that were never recorded")                                       \
+    X(INHERITED_FREE, "inherited-frees", "frees of blocks from before the fork")                                       \
+    X(PAUSED, "paused-allocs", "allocations while recording was paused")                                               \
+    X(LIVE_FULL, "live-full", "allocations counted but not followed: the live table was full")                         \
+    X(LIVE_FULL_BYTES, "live-full-bytes", "bytes of those")                                                            \
+    X(LIVE_STALE, "live-stale", "live blocks closed because their address was handed out again (a free was missed)")   \
+    X(SITE_FULL, "sites-full", "allocations counted without a stack: tree or site table full")                         \
+    X(CELL_FULL, "cells-full", "events not counted: no room for counters")                                             \
+    X(MAP_FULL, "maps-full", "mappings not followed: table full or busy")                                              \
+    X(NO_THREAD, "no-thread", "events of threads that found no memory for their state")                                \
+    X(CUT_DEPTH, "cut-depth", "stacks cut: deeper than the limit")                                                     \
+    X(CUT_NO_TABLE, "cut-no-table", "stacks cut: code without unwind table")                                           \
+    X(CUT_REFUSED, "cut-refused", "stacks cut: unwind table not usable as a rule")                                     \
+    X(CUT_MEMORY, "cut-memory", "stacks cut: stack memory not readable")                                               \
+    X(CUT_BUSY, "cut-busy", "stacks cut: another thread was reading unwind tables")                                    \
+    X(CUT_FROZEN, "cut-frozen", "stacks cut: system calls forbidden by a seccomp filter")                              \
+    X(CUT_FULL, "cut-full", "stacks cut: tables full")                                                                 \
+    X(GUARD_CLEARED, "guard-cleared", "hooks left by longjmp, exception or cancellation")                              \
+    X(OVERWRITTEN, "ring-overwritten", "events overwritten in the ring; totals are not affected")                      \
+    X(RING_DROPPED, "ring-dropped", "events that found no ring block; totals are not affected")                        \
     X(SHARED_SLOT, "shared-slot", "events of threads beyond the slots; recorded, in the shared slot")
 
 enum ht_loss {
@@ -275,9 +275,9 @@ enum ht_loss {
 
 /* One thread's counters. When its owner has ended, another thread adopts the slot and goes on counting in it. */
 struct ht_slot {
-    uint32_t owner;     /* thread id; 0: never used */
-    uint32_t adoptions; /* threads that owned it before this one */
-    char name[16];      /* of the present or last owner when it took the slot */
+    uint32_t owner;         /* thread id; 0: never used */
+    uint32_t adoptions;     /* threads that owned it before this one */
+    char name[16];          /* of the present or last owner when it took the slot */
     struct ht_count events; /* ring events ever written through this slot, marks included */
     struct ht_count lost[HT_LOSSES_MAX];
     uint32_t reserved[56];
@@ -307,7 +307,7 @@ enum ht_tag_state {
     HT_TAG_EMPTY = 0, /* the whole tag is 0 */
     HT_TAG_BUSY = 1,  /* being filled */
     HT_TAG_LIVE = 2,
-    HT_TAG_HIGH = 3   /* only in entry 1: size[1] is the upper half of the size of entry 0 (a block of 4 GiB or more) */
+    HT_TAG_HIGH = 3 /* only in entry 1: size[1] is the upper half of the size of entry 0 (a block of 4 GiB or more) */
 };
 #define HT_TAG_STATE(tag) ((tag)&7u)
 #define HT_TAG_OFFSET(tag) (((tag) >> 3) & 0x1ffu)
@@ -371,7 +371,7 @@ struct ht_event {
  * An event whose lap is not its block's was written too late and is to be ignored. In the shared slot's blocks events of several threads are mixed.
  */
 struct ht_block {
-    uint32_t seq;   /* publishes: lower half of the claim number + 1; never 0: such a claim is passed over */
+    uint32_t seq; /* publishes: lower half of the claim number + 1; never 0: such a claim is passed over */
     uint32_t slot;
     uint32_t first_lo, first_hi; /* 64-bit number of the first event in its slot; 0 for the shared slot */
     uint32_t time_lo, time_hi;   /* ns since start when the block was claimed */

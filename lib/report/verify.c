@@ -207,9 +207,11 @@ static bool check_events(struct check *check, struct err *err)
     while ((type = events_next(&events, &item)) != EVENTS_END) {
         bool names_site = type == EVENTS_EVENT && (item.type == HT_EVENT_ALLOC || item.type == HT_EVENT_FREE);
         if (names_site && !reader_site(check->reader, item.site))
-            violation(check, 3, "ring claim %" PRIu64 ", slot %u: site %u is not published", item.claim, item.slot, item.site);
+            violation(check, 3, "ring claim %" PRIu64 ", slot %u: site %u is not published", item.claim, item.slot,
+                      item.site);
         else if (type == EVENTS_EVENT && item.type > HT_EVENT_HIGH)
-            violation(check, 7, "ring claim %" PRIu64 ", slot %u: unknown event type %u", item.claim, item.slot, item.type);
+            violation(check, 7, "ring claim %" PRIu64 ", slot %u: unknown event type %u", item.claim, item.slot,
+                      item.type);
     }
     events_close(&events);
     return true;
