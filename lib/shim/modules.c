@@ -25,8 +25,17 @@ static uint32_t changes;
 struct reading {
     struct module *to;
     uint32_t count, lost;
+    unsigned long long adds, subs; /* the loader's own counts of what it loaded and unloaded */
     bool first;
+    bool same;    /* they are what they were: nothing to read */
+    bool partial; /* an object was met that is being loaded */
 };
+
+/* The counts that belong to the list in force. */
+static struct {
+    unsigned long long adds, subs;
+    bool known;
+} counted;
 
 static void read_build_id(const struct dl_phdr_info *info, struct ht_module *row)
 {
@@ -158,16 +167,24 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     static struct ht_module row; /* one refresh at a time */
     struct reading *reading = argument;
     bool first = reading->first;
-    (void)size;
     reading->first = false;
+    if (first && size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs) {
+        reading->adds = info->dlpi_adds;
+        reading->subs = info->dlpi_subs;
+        reading->same = counted.known && counted.adds == reading->adds && counted.subs == reading->subs;
+        if (reading->same)
+            return 1;
+    }
     if (reading->count == MODULES_MAX) {
         reading->lost++;
         return 0;
     }
     struct module *module = &reading->to[reading->count];
     describe(info, first, &row, module);
-    if (module->teach.end <= module->teach.start) /* being loaded: not yet anywhere */
+    if (module->teach.end <= module->teach.start) { /* being loaded: not yet anywhere */
+        reading->partial = true;
         return 0;
+    }
     module->row = find_row(reading, &row);
     reading->lost += module->row == HT_NO_MODULE;
     reading->count++;
@@ -232,11 +249,19 @@ static void read_again(void *argument)
     reading = (struct reading){.to = list == lists[0] ? lists[1] : lists[0], .first = true};
     if (dl_iterate_phdr)
         dl_iterate_phdr(visit, &reading);
+    if (reading.same) { /* the loader allocates for other reasons too: a thread's memory */
+        word_swap(&modules_dirty, MODULES_READING, MODULES_CURRENT);
+        *current = true;
+        return;
+    }
     if (reading.lost)
         count_add_shared(&session_header->modules_lost, reading.lost);
     sort(reading.to, reading.count);
     if (rules_try_lock()) {
         install(reading.to, reading.count);
+        counted.adds = reading.adds;
+        counted.subs = reading.subs;
+        counted.known = reading.adds && !reading.partial;
         rules_unlock();
         word_swap(&modules_dirty, MODULES_READING, MODULES_CURRENT);
         *current = true;
@@ -283,6 +308,7 @@ void modules_restore(void)
     uint32_t first = kept ? section_claim(&section[HT_MODULES], kept_count) : SECTION_FULL;
     if (first != 0) { /* no memory, or less room than the parent had */
         list_count = 0;
+        counted.known = false;
         word_set(&modules_dirty, MODULES_CHANGED);
     }
     for (uint32_t i = 0; first == 0 && i < kept_count; i++) {
