@@ -7,7 +7,7 @@
 
 MODE leaf: only the innermost do_ function and the size of its blocks, for programs where threads get in each other's way: stacks that are cut
 for that are not looked at. MODE total: instead of all this one line, `total ALLOCS FREES`: heap events of do_* functions and
-reentrant ones.
+reentrant ones, and frees of blocks that found no room in the live table.
 
 The figures are those of `dump -f raw`, with names from nm; `dump -f folded`, with names that heaptap finds, has to say the same.
 """
@@ -67,7 +67,8 @@ def report(dump, mode):
     if mode == "total":
         heap = [r for (kind, _), r in sums.items() if kind == "heap"]
         allocs = sum(r[0] for r in heap) + dump.losses.get("reentrant-allocs", 0)
-        frees = sum(r[2] for r in heap) + dump.losses.get("reentrant-frees", 0)
+        not_followed = dump.losses.get("live-full", 0)
+        frees = sum(r[2] for r in heap) + dump.losses.get("reentrant-frees", 0) + min(not_followed, dump.losses.get("unknown-frees", 0))
         print("total", allocs, frees)
         return
     for (kind, stack), row in sorted(sums.items()):
