@@ -85,6 +85,7 @@ static bool write_named(FILE *out, struct write_input *input, const struct conve
                 formats[options->format].write(out, input, err);
     if (symbolize)
         tell_differing(symbolize, options, input->profile->module_count);
+    input->names = NULL;
     names_free(&names);
     symbolize_free(symbolize);
     return done;

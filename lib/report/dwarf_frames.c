@@ -4,6 +4,8 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +14,10 @@
 #define DEPTH_MAX 512 /* of nested entries */
 
 struct unit {
-    Dwarf_Die die;   /* has the line table */
-    Dwarf_Die inner; /* of a split unit; else the same */
+    Dwarf_Die die;         /* has the line table */
+    Dwarf_Die inner;       /* of a split unit; else the same */
+    Dwarf_Files *files;    /* NULL: not read */
+    const char *directory; /* that relative names of files start from; NULL: not read */
 };
 
 struct range {
@@ -88,7 +92,7 @@ static bool list_units(struct frames *frames, Dwarf *dwarf)
         if (!grow(&frames->units, frames->unit_count, &frames->unit_capacity, sizeof *frames->units))
             return false;
         bool split = type == DW_UT_skeleton && dwarf_tag(&inner) == DW_TAG_compile_unit;
-        frames->units[frames->unit_count] = (struct unit){die, split ? inner : die};
+        frames->units[frames->unit_count] = (struct unit){.die = die, .inner = split ? inner : die};
         if (!add_ranges(frames, &die, frames->unit_count))
             return false;
         frames->unit_count++;
@@ -265,17 +269,28 @@ static void called_from(Dwarf_Die *die, Dwarf_Files *files, struct names_text *t
 {
     Dwarf_Attribute attribute;
     Dwarf_Word file = 0, line = 0;
-    text->file = NULL;
+    *text = (struct names_text){0};
     if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attribute), &file) == 0 && files)
         text->file = dwarf_filesrc(files, file, NULL, NULL);
     dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attribute), &line);
     text->line = (uint32_t)line;
 }
 
-static bool add_function(struct frames *frames, const struct dwarf_query *query, Dwarf_Die *die,
-                         struct names_text *text)
+static bool add_named(struct frames *frames, const struct dwarf_query *query, const struct unit *unit,
+                      struct names_text *text)
 {
-    char readable[NAMES_TEXT_MAX];
+    char readable[NAMES_TEXT_MAX], whole[PATH_MAX];
+    demangle(text->system_name, readable, sizeof readable);
+    text->name = readable;
+    if (text->file && text->file[0] != '/' && unit->directory && unit->directory[0] == '/' &&
+        (size_t)snprintf(whole, sizeof whole, "%s/%s", unit->directory, text->file) < sizeof whole)
+        text->file = whole;
+    return names_add(frames->names, query->place, text);
+}
+
+static bool add_function(struct frames *frames, const struct dwarf_query *query, const struct unit *unit,
+                         Dwarf_Die *die, struct names_text *text)
+{
     int line = 0;
     const char *declared = dwarf_decl_file(die);
     text->system_name = linkage_name(die);
@@ -283,36 +298,57 @@ static bool add_function(struct frames *frames, const struct dwarf_query *query,
         return true;
     if (dwarf_tag(die) == DW_TAG_subprogram)
         text->system_name = clone_name(frames, text->system_name, query->address);
-    demangle(text->system_name, readable, sizeof readable);
-    text->name = readable;
     bool here = declared && text->file && strcmp(declared, text->file) == 0 && dwarf_decl_line(die, &line) == 0;
     text->start_line = here && line > 0 ? (uint32_t)line : 0;
-    bool done = names_add(frames->names, query->place, text);
-    text->name = NULL;
-    return done;
+    return add_named(frames, query, unit, text);
 }
 
-static bool add_frames(struct frames *frames, Dwarf_Die *unit, Dwarf_Files *files, const struct dwarf_query *query)
+/* libdw finds nothing where one sequence of lines begins at the very end of another. */
+static Dwarf_Line *search_line(Dwarf_Die *unit, Dwarf_Addr address)
+{
+    Dwarf_Lines *lines;
+    size_t count;
+    Dwarf_Addr start, next;
+    bool last = true;
+    if (dwarf_getsrclines(unit, &lines, &count) != 0)
+        return NULL;
+    for (size_t i = 0; i + 1 < count; i++) {
+        Dwarf_Line *line = dwarf_onesrcline(lines, i);
+        if (dwarf_lineendsequence(line, &last) == 0 && !last && dwarf_lineaddr(line, &start) == 0 &&
+            dwarf_lineaddr(dwarf_onesrcline(lines, i + 1), &next) == 0 && start <= address && address < next)
+            return line;
+    }
+    return NULL;
+}
+
+static bool add_frames(struct frames *frames, struct unit *unit, const struct dwarf_query *query)
 {
     struct names_text text = {0};
-    int line = 0;
-    Dwarf_Line *at = dwarf_getsrc_die(unit, query->address - frames->bias);
-    if (at && dwarf_lineno(at, &line) == 0) {
-        text.file = dwarf_linesrc(at, NULL, NULL);
-        text.line = line > 0 ? (uint32_t)line : 0;
+    int number = 0;
+    Dwarf_Addr address = query->address - frames->bias;
+    Dwarf_Line *line = dwarf_getsrc_die(&unit->die, address);
+    if (!line)
+        line = search_line(&unit->die, address);
+    if (line && dwarf_lineno(line, &number) == 0) {
+        text.file = dwarf_linesrc(line, NULL, NULL);
+        text.line = number > 0 ? (uint32_t)number : 0;
     }
     for (uint32_t i = query->scope; i != NO_SCOPE; i = frames->scopes[i].parent) {
-        if (!add_function(frames, query, &frames->scopes[i].die, &text))
+        if (!add_function(frames, query, unit, &frames->scopes[i].die, &text))
             return false;
-        called_from(&frames->scopes[i].die, files, &text);
+        called_from(&frames->scopes[i].die, unit->files, &text);
     }
-    return true;
+    if (query->scope != NO_SCOPE || !text.line)
+        return true;
+    /* A function that was found equal to another has a symbol and lines, but no entry of its own. */
+    const struct elf_symbol *symbol = elf_symbols_find(frames->symbols, query->address);
+    text.system_name = symbol ? symbol->name : NULL;
+    return symbol ? add_named(frames, query, unit, &text) : true;
 }
 
 static bool add_unit(struct frames *frames, struct unit *unit, struct dwarf_query *queries, uint32_t count,
                      struct dwarf_progress *progress, uint32_t *found)
 {
-    Dwarf_Files *files = NULL;
     bool missing = false;
     frames->scope_count = 0;
     if (!walk(frames, &unit->inner, queries, count, false))
@@ -321,10 +357,11 @@ static bool add_unit(struct frames *frames, struct unit *unit, struct dwarf_quer
         missing |= queries[i].scope == NO_SCOPE;
     if (missing && !walk(frames, &unit->inner, queries, count, true))
         return false;
-    if (dwarf_getsrcfiles(&unit->die, &files, NULL) != 0)
-        files = NULL;
+    if (dwarf_getsrcfiles(&unit->die, &unit->files, NULL) != 0)
+        unit->files = NULL;
+    unit->directory = text_attribute(&unit->die, DW_AT_comp_dir);
     for (uint32_t i = 0; i < count; i++) {
-        if (!add_frames(frames, &unit->die, files, &queries[i]))
+        if (!add_frames(frames, unit, &queries[i]))
             return false;
         *found += frames->names->places[queries[i].place].count != 0;
     }
