@@ -1,3 +1,4 @@
+#include "progress.h"
 #include "tool.h"
 
 #include <report/convert.h>
@@ -5,7 +6,6 @@
 
 #include <getopt.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 const char help_dump[] =
@@ -13,10 +13,11 @@ const char help_dump[] =
     "\n"
     "Converts a buffer, of a living or a dead process, to a profile.\n"
     "\n"
-    "  -f, --format FORMAT  pprof: what go tool pprof and others read, gzipped (default, but not on a terminal)\n"
+    "  -f, --format FORMAT  pprof: what go tool pprof and others read, gzipped (default, but on a terminal)\n"
+    "                       text: figures, the largest sites and what was lost, for people (default on a terminal)\n"
     "                       folded: one line a stack, its outermost frame first, and bytes\n"
     "                       raw: every table as text\n"
-    "  -o, --output OUT     write there; without -f, the name tells the format (.pb.gz, .folded, .raw)\n"
+    "  -o, --output OUT     write there; without -f, the name tells the format (.pb.gz, .txt, .folded, .raw)\n"
     "      --view VIEW      inuse: heap that lives (default)   alloc: heap ever allocated\n"
     "                       exit: heap that lived when the process ended   mmap: mappings that live\n"
     "      --by-thread      pprof: label samples with the name of the thread that allocated\n"
@@ -72,7 +73,7 @@ static int choose_format(const struct tool_verb *verb, struct options *options)
     if (options->format < 0 && options->output)
         return tool_usage(verb, "the name %s does not tell the format; give -f", options->output);
     if (options->format < 0)
-        options->format = terminal ? CONVERT_FOLDED : CONVERT_PPROF;
+        options->format = terminal ? CONVERT_TEXT : CONVERT_PPROF;
     if (terminal && convert_is_binary((enum convert_format)options->format))
         return tool_usage(verb, "this format is not for a terminal; give -o OUT");
     if (options->by_thread && !convert_has_threads((enum convert_format)options->format))
@@ -102,52 +103,14 @@ static int read_options(const struct tool_verb *verb, int argc, char **argv, str
     return choose_format(verb, options);
 }
 
-struct progress {
-    struct timespec began, shown;
-    bool on_screen;
-};
-
-static double seconds_since(const struct timespec *then, const struct timespec *now)
-{
-    return (double)(now->tv_sec - then->tv_sec) + (double)(now->tv_nsec - then->tv_nsec) / 1e9;
-}
-
-/* One line that is overwritten, when it takes long enough for somebody to wonder. */
-static void show_progress(void *arg, uint32_t done, uint32_t total)
-{
-    struct progress *progress = arg;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (seconds_since(&progress->began, &now) < 0.5 || seconds_since(&progress->shown, &now) < 0.1)
-        return;
-    progress->shown = now;
-    progress->on_screen = true;
-    fprintf(stderr, "\r\033[Kheaptap: names: %u of %u places", done, total);
-    fflush(stderr);
-}
-
-static void show_notice(void *arg, const char *line)
-{
-    struct progress *progress = arg;
-    fprintf(stderr, "%sheaptap: %s\n", progress->on_screen ? "\r\033[K" : "", line);
-    progress->on_screen = false;
-}
-
 static bool dump(const struct options *options, FILE *out, struct err *err)
 {
     struct reader reader;
-    struct progress progress = {0};
+    struct progress progress;
     struct convert_options convert = {.format = (enum convert_format)options->format,
                                       .view = (enum profile_view)options->view,
                                       .by_thread = options->by_thread,
-                                      .symbolize = {.sysroot = options->sysroot, .debug_dir = options->debug_dir},
-                                      .notice = show_notice,
-                                      .notice_arg = &progress};
-    clock_gettime(CLOCK_MONOTONIC, &progress.began);
-    if (isatty(STDERR_FILENO)) {
-        convert.symbolize.progress = show_progress;
-        convert.symbolize.progress_arg = &progress;
-    }
+                                      .symbolize = {.sysroot = options->sysroot, .debug_dir = options->debug_dir}};
     if (!tool_open(&reader, options->target, err))
         return false;
     if (options->view == PROFILE_EXIT && reader.process != READER_ENDED) {
@@ -159,9 +122,9 @@ static bool dump(const struct options *options, FILE *out, struct err *err)
     if (reader.events_after != reader.events_before)
         fprintf(stderr, "heaptap: %llu events happened while the buffer was read; figures may be apart by as many\n",
                 (unsigned long long)(reader.events_after - reader.events_before));
+    progress_begin(&progress, &convert);
     bool done = convert_write(out, &reader, &convert, err);
-    if (progress.on_screen)
-        fputs("\r\033[K", stderr);
+    progress_end(&progress);
     return done;
 }
 

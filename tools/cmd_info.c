@@ -1,5 +1,6 @@
 #include "tool.h"
 
+#include <report/coverage.h>
 #include <report/process.h>
 #include <report/profile.h>
 #include <report/verify.h>
@@ -124,9 +125,8 @@ static void print_totals(const struct profile *profile)
 
 static void print_coverage(const struct profile *profile)
 {
-    uint64_t cut = 0, allocs = 0;
-    for (int cause = HT_LOST_CUT_DEPTH; cause <= HT_LOST_CUT_FULL; cause++)
-        cut += profile->lost[cause];
+    uint64_t cut = coverage_cut(profile), allocs = 0;
+    char problem[COVERAGE_MAX];
     for (uint32_t kind = 1; kind < HT_KINDS; kind++)
         allocs += profile->total[kind].allocs;
     printf("stacks-cut: %llu of %llu (%.2f %%)\n", ULL(cut), ULL(allocs),
@@ -135,15 +135,10 @@ static void print_coverage(const struct profile *profile)
     if (rss)
         printf("coverage: %llu bytes of heap tracked, the process has %llu bytes of anonymous memory\n",
                ULL(profile->total[HT_KIND_HEAP].live_bytes), ULL(rss));
-    if (profile->header.flags & HT_FLAG_MALLOC_ELSEWHERE) {
-        printf("coverage: malloc resolves to ");
-        tool_print_text(stdout, profile->header.malloc_owner);
-        printf(", not to heaptap: what the program allocates there is not seen\n");
-    } else if (profile->header.malloc_owner[0]) {
+    if (profile->header.malloc_owner[0] && !(profile->header.flags & HT_FLAG_MALLOC_ELSEWHERE))
         print_field("allocator", profile->header.malloc_owner);
-    }
-    if (!allocs)
-        printf("coverage: nothing was recorded: a program that brings its own malloc is not seen\n");
+    if (coverage_problem(profile, problem))
+        printf("coverage: %s\n", problem);
 }
 
 static void print_losses(const struct profile *profile, bool all)

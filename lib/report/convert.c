@@ -1,5 +1,6 @@
 #include "convert.h"
 
+#include "coverage.h"
 #include "events.h"
 #include "write.h"
 
@@ -9,6 +10,11 @@
 static bool folded(FILE *out, const struct write_input *input, struct err *err)
 {
     return write_folded(out, input->names, input->view, err);
+}
+
+static bool text(FILE *out, const struct write_input *input, struct err *err)
+{
+    return write_text(out, input->names, input->view, err);
 }
 
 static bool raw(FILE *out, const struct write_input *input, struct err *err)
@@ -28,6 +34,7 @@ static const struct format {
 } formats[CONVERT_FORMATS] = {
     [CONVERT_PPROF] = {"pprof", ".pb.gz", .names = true, .threads = true, .binary = true, .write = write_pprof},
     [CONVERT_FOLDED] = {"folded", ".folded", .names = true, .write = folded},
+    [CONVERT_TEXT] = {"text", ".txt", .names = true, .write = text},
     [CONVERT_RAW] = {"raw", ".raw", .reader = true, .write = raw},
 };
 
@@ -106,6 +113,7 @@ bool convert_write(FILE *out, struct reader *reader, const struct convert_option
     const struct format *format = &formats[options->format];
     struct profile profile;
     struct threads threads = {0};
+    char problem[COVERAGE_MAX];
     struct write_input input = {
         .profile = &profile, .view = options->view, .time_ns = time_of(reader), .reader = reader};
     bool done = profile_load(&profile, reader, err);
@@ -113,6 +121,8 @@ bool convert_write(FILE *out, struct reader *reader, const struct convert_option
         done = threads_load(&threads, &profile, reader, err);
         input.threads = &threads;
     }
+    if (done && options->notice && options->format != CONVERT_TEXT && coverage_problem(&profile, problem))
+        options->notice(options->notice_arg, problem);
     if (done && format->reader)
         done = format->write(out, &input, err);
     reader_close(reader); /* a profile stands alone */

@@ -1,4 +1,6 @@
 #include "find.h"
+
+#include "coverage.h"
 #include "process.h"
 
 #include <common/text.h>
@@ -106,9 +108,11 @@ bool find_pid(uint32_t pid, char *path, size_t capacity, uid_t *owner, struct er
         *owner = users[i];
         find_free(&list);
     }
-    return found ? true
-                 : err_set(err,
-                           "no buffer of process %u in $HEAPTAP_DIR, /dev/shm or /tmp: was it started with "
-                           "libheaptap.so? name its file if it is elsewhere",
-                           pid);
+    if (found)
+        return true;
+    char why[COVERAGE_MAX];
+    coverage_absent(pid, why);
+    return err_set(err,
+                   "no buffer of process %u in $HEAPTAP_DIR, /dev/shm or /tmp%s%s; if it is elsewhere, name its file",
+                   pid, *why ? ": " : "", why);
 }

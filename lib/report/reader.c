@@ -240,21 +240,26 @@ bool reader_open(struct reader *reader, const char *path, struct err *err)
     return done;
 }
 
-bool reader_peek(struct reader_summary *summary, const char *path, struct err *err)
+bool reader_peek_fd(struct reader_summary *summary, int fd, const char *path, struct err *err)
 {
     struct stat stat;
     bool swapped;
-    int fd = open_regular(path, err);
-    if (fd < 0)
-        return false;
-    bool done = check_regular(fd, path, &stat, err) && read_header(fd, path, &summary->header, &swapped, err);
-    close(fd);
-    if (!done)
+    if (!check_regular(fd, path, &stat, err) || !read_header(fd, path, &summary->header, &swapped, err))
         return false;
     summary->owner = stat.st_uid;
     summary->data_bytes = (uint64_t)stat.st_blocks * 512;
     summary->process = process_state(&summary->header);
     return true;
+}
+
+bool reader_peek(struct reader_summary *summary, const char *path, struct err *err)
+{
+    int fd = open_regular(path, err);
+    if (fd < 0)
+        return false;
+    bool done = reader_peek_fd(summary, fd, path, err);
+    close(fd);
+    return done;
 }
 
 void reader_close(struct reader *reader)

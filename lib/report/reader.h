@@ -63,6 +63,8 @@ struct reader_summary {
     uint64_t data_bytes; /* that the filesystem has allocated */
 };
 bool reader_peek(struct reader_summary *summary, const char *path, struct err *err);
+/* The same from a descriptor, which stays the caller's. */
+bool reader_peek_fd(struct reader_summary *summary, int fd, const char *path, struct err *err);
 
 /* Records a caller may ask for are ids below this. */
 INLINE uint32_t reader_count(const struct reader *reader, enum ht_section_id section)

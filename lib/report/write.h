@@ -36,4 +36,10 @@ bool write_folded(FILE *out, struct names *names, enum profile_view view, struct
  */
 void write_raw(FILE *out, const struct profile *profile, const struct reader *reader);
 
+/*
+ * For people: figures, the largest sites with their paths, coverage, losses. Views inuse and exit also show what was allocated in all. As wide as the
+ * terminal (sheet.h). Resolves only the names that it shows. False: no memory.
+ */
+bool write_text(FILE *out, struct names *names, enum profile_view view, struct err *err);
+
 #endif

@@ -2,7 +2,7 @@
 
 #define ULL(value) ((unsigned long long)(value))
 
-static void write_text(FILE *out, const char *text)
+static void print_text(FILE *out, const char *text)
 {
     char safe[4096];
     err_safe_text(safe, sizeof safe, text);
@@ -24,11 +24,11 @@ static void write_header(FILE *out, const struct profile *profile)
             header->pid, header->parent_pid, header->uid, header->fork_epoch, ULL(header->start_ticks),
             ULL(header->start_realtime_ns), ULL(header->fork_events));
     fputs("exe ", out);
-    write_text(out, header->exe);
+    print_text(out, header->exe);
     fputs("\ncommand ", out);
-    write_text(out, header->command);
+    print_text(out, header->command);
     fputs("\nparent-file ", out);
-    write_text(out, header->parent_file);
+    print_text(out, header->parent_file);
     fprintf(out, "\nconfig budget %llu interval %u depth %u slots %u ring-blocks %u paused %u\n",
             ULL(header->budget_bytes), header->interval_bytes, header->depth_max, header->slot_count,
             header->ring_blocks, header->ctl_pause);
@@ -46,7 +46,7 @@ static void write_modules(FILE *out, const struct profile *profile, const struct
         for (uint32_t i = 0; i < module->build_id_bytes; i++)
             fprintf(out, "%02x", module->build_id[i]);
         fputs(module->build_id_bytes ? " path " : "- path ", out);
-        write_text(out, module->path);
+        print_text(out, module->path);
         putc('\n', out);
     }
 }
@@ -92,7 +92,7 @@ static void write_slots(FILE *out, const struct profile *profile, const struct r
             continue;
         fprintf(out, "slot %u%s owner %u adoptions %u events %llu name ", i, slot->shared ? " shared" : "", slot->owner,
                 slot->adoptions, ULL(slot->events));
-        write_text(out, slot->name);
+        print_text(out, slot->name);
         putc('\n', out);
     }
 }

@@ -1,0 +1,106 @@
+#include "coverage.h"
+#include "human.h"
+#include "process.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory of a process that malloc need not explain: stacks, thread-local storage, data of libraries, free blocks that the allocator keeps. */
+#define UNEXPLAINED_MIN (32u << 20)
+
+uint64_t coverage_cut(const struct profile *profile)
+{
+    uint64_t cut = 0;
+    for (int cause = HT_LOST_CUT_DEPTH; cause <= HT_LOST_CUT_FULL; cause++)
+        cut += profile->lost[cause];
+    return cut;
+}
+
+/* Why no allocation is in the record. */
+static void why_nothing(const struct profile *profile, char to[COVERAGE_MAX])
+{
+    const struct ht_header *header = &profile->header;
+    char count[HUMAN_MAX];
+    int at = snprintf(to, COVERAGE_MAX, "nothing was recorded: ");
+    char *rest = to + at;
+    size_t room = COVERAGE_MAX - (size_t)at;
+    uint64_t lost = profile->lost[HT_LOST_NO_THREAD] + profile->lost[HT_LOST_CELL_FULL];
+    if (profile->lost[HT_LOST_PAUSED])
+        snprintf(rest, room, "recording was paused during all %s allocations (HEAPTAP_START=off)",
+                 human_count(count, profile->lost[HT_LOST_PAUSED]));
+    else if (header->ctl_pause)
+        snprintf(rest, room, "recording is paused (HEAPTAP_START=off)");
+    else if (lost)
+        snprintf(rest, room, "no room for %s events; set HEAPTAP_BUDGET higher", human_count(count, lost));
+    else if (profile->lost[HT_LOST_UNKNOWN_FREE])
+        snprintf(rest, room, "the program frees what it did not allocate through malloc: its allocator is its own");
+    else
+        snprintf(rest, room,
+                 "the program never called a malloc that can be preloaded: it brings its own, or allocated nothing");
+}
+
+bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX])
+{
+    char owner[512], tracked[HUMAN_MAX], resident[HUMAN_MAX];
+    uint64_t heap = profile->total[HT_KIND_HEAP].allocs;
+    if (profile->header.flags & HT_FLAG_MALLOC_ELSEWHERE) {
+        err_safe_text(owner, sizeof owner, profile->header.malloc_owner);
+        snprintf(to, COVERAGE_MAX,
+                 "%smalloc resolves to %s, not to heaptap: what the program allocates there is not seen",
+                 heap ? "" : "nothing was recorded: ", owner);
+        return true;
+    }
+    if (!heap) {
+        why_nothing(profile, to);
+        return true;
+    }
+    uint64_t anonymous = profile->process == READER_RUNNING ? process_rss_anon(profile->header.pid) : 0;
+    uint64_t live = profile->total[HT_KIND_HEAP].live_bytes + profile->total[HT_KIND_MAP].live_bytes;
+    if (anonymous > UNEXPLAINED_MIN && anonymous / 2 > live) {
+        snprintf(to, COVERAGE_MAX,
+                 "much is not in the record: %s of heap and mappings, but the process has %s of anonymous memory",
+                 human_bytes(tracked, live), human_bytes(resident, anonymous));
+        return true;
+    }
+    return false;
+}
+
+/* Looks for a word in a file of /proc/PID, in which NULs and newlines are the same. */
+static bool mentions(uint32_t pid, const char *file, const char *word, bool *readable)
+{
+    char path[64], *line = NULL;
+    size_t capacity = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%u/%s", pid, file);
+    FILE *in = fopen(path, "re");
+    *readable = in != NULL;
+    int end = strcmp(file, "environ") == 0 ? 0 : '\n';
+    while (in && !found && getdelim(&line, &capacity, end, in) > 0)
+        found = strstr(line, word) != NULL;
+    *readable = in && (found || !ferror(in));
+    if (in)
+        fclose(in);
+    free(line);
+    return found;
+}
+
+void coverage_absent(uint32_t pid, char to[COVERAGE_MAX])
+{
+    bool maps, environment;
+    to[0] = 0;
+    if (mentions(pid, "maps", "libheaptap.so", &maps)) {
+        const char *why = "no file could be made; start it with HEAPTAP_LOG=1 to see why";
+        if (mentions(pid, "environ", "HEAPTAP_ONLY=", &environment))
+            why = "HEAPTAP_ONLY does not choose it, or no file could be made (HEAPTAP_LOG=1 tells)";
+        else if (mentions(pid, "environ", "HEAPTAP_CHILDREN=", &environment))
+            why = "HEAPTAP_CHILDREN leaves it out, or no file could be made (HEAPTAP_LOG=1 tells)";
+        snprintf(to, COVERAGE_MAX, "libheaptap.so is loaded there but does not record: %s", why);
+    } else if (maps && mentions(pid, "environ", "libheaptap.so", &environment)) {
+        snprintf(to, COVERAGE_MAX,
+                 "LD_PRELOAD names libheaptap.so but it is not loaded: the program is static, setuid or has file "
+                 "capabilities, or is of another architecture");
+    } else if (maps && environment) {
+        snprintf(to, COVERAGE_MAX, "it was not started with libheaptap.so: heaptap run CMD does that");
+    }
+}

@@ -1,0 +1,27 @@
+/* How much of what the process did is in the record, and if it is little, why. One line each, safe to print. */
+#ifndef HEAPTAP_COVERAGE_H
+#define HEAPTAP_COVERAGE_H
+
+#include "profile.h"
+
+#define COVERAGE_MAX 640
+
+/* True if nothing or only a part was recorded: `to` says so and why. */
+bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX]);
+
+/* The highest in-use heap that is known of. The shim notes it in steps of up to 64 KiB a thread, so it is at least what lives. */
+INLINE uint64_t coverage_peak(const struct profile *profile)
+{
+    return MAX(reader_value(&profile->header.peak_bytes), profile->total[HT_KIND_HEAP].live_bytes);
+}
+
+/* Stacks that are cut, of all kinds. */
+uint64_t coverage_cut(const struct profile *profile);
+
+/*
+ * Of a process that has no buffer: what can be seen from outside of why that is, as the end of a sentence. `to` is empty if the process is not
+ * there or may not be looked at.
+ */
+void coverage_absent(uint32_t pid, char to[COVERAGE_MAX]);
+
+#endif

@@ -1,0 +1,112 @@
+#include "supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
+
+struct signals {
+    sigset_t before;
+    struct sigaction child_before, pipe_before;
+    int fd;
+};
+
+static bool take_signals(struct signals *signals)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(passed_on); i++)
+        sigaddset(&set, passed_on[i]);
+    sigaddset(&set, SIGCHLD);
+    signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals->fd < 0)
+        return false;
+    /* Ignored, it would take the exit status away. */
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, &signals->child_before);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &signals->pipe_before);
+    sigprocmask(SIG_BLOCK, &set, &signals->before);
+    return true;
+}
+
+/* Reads what has come, and passes it on to `child` (0: to nobody). */
+static void read_signals(const struct signals *signals, pid_t child)
+{
+    struct signalfd_siginfo info;
+    while (read(signals->fd, &info, sizeof info) == (ssize_t)sizeof info)
+        if (child && info.ssi_signo != SIGCHLD && info.ssi_code <= 0 && info.ssi_pid != (uint32_t)child)
+            kill(child, (int)info.ssi_signo); /* code > 0: from the kernel, and so to the whole group */
+}
+
+static _Noreturn void become_command(const struct supervise *supervise, const struct signals *signals, int tell)
+{
+    sigaction(SIGCHLD, &signals->child_before, NULL);
+    sigaction(SIGPIPE, &signals->pipe_before, NULL);
+    sigprocmask(SIG_SETMASK, &signals->before, NULL);
+    execvpe(supervise->argv[0], supervise->argv, supervise->environment);
+    int error = errno;
+    (void)!write(tell, &error, sizeof error);
+    _exit(127);
+}
+
+static pid_t start(const struct supervise *supervise, const struct signals *signals, struct err *err)
+{
+    int ends[2], error = 0;
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        err_system(err, "run", supervise->argv[0]);
+        return -1;
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        become_command(supervise, signals, ends[1]);
+    if (pid < 0)
+        error = errno;
+    close(ends[1]);
+    while (pid > 0 && read(ends[0], &error, sizeof error) < 0 && errno == EINTR) {
+    }
+    close(ends[0]);
+    if (!error)
+        return pid;
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+    errno = error;
+    err_system(err, "run", supervise->argv[0]);
+    return -1;
+}
+
+static void wait_for(const struct supervise *supervise, const struct signals *signals, pid_t pid, int *status)
+{
+    struct pollfd polled[] = {{.fd = signals->fd, .events = POLLIN}, {.fd = supervise->watch_fd, .events = POLLIN}};
+    while (waitpid(pid, status, WNOHANG) == 0) {
+        if (poll(polled, ARRAY_LEN(polled), -1) < 0 && errno != EINTR)
+            continue;
+        if (polled[0].revents)
+            read_signals(signals, pid);
+        if (polled[1].revents)
+            supervise->watch(supervise->watch_arg);
+    }
+    read_signals(signals, 0);
+}
+
+bool supervise_run(const struct supervise *supervise, pid_t *pid, int *status, struct err *err)
+{
+    struct signals signals;
+    if (!take_signals(&signals))
+        return err_system(err, "watch over", supervise->argv[0]);
+    *pid = start(supervise, &signals, err);
+    if (*pid > 0)
+        wait_for(supervise, &signals, *pid, status);
+    sigprocmask(SIG_SETMASK, &signals.before, NULL);
+    close(signals.fd);
+    return *pid > 0;
+}
+
+int supervise_exit_status(int status)
+{
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}

@@ -1,0 +1,26 @@
+/*
+ * Runs a command and waits for it as if the caller had started it itself: same process group and terminal. A signal that was sent to this process alone
+ * (kill) is passed on; one that the terminal sends to the whole group (^C, ^\) reaches the command by itself and is only survived. ^Z stops both.
+ */
+#ifndef HEAPTAP_SUPERVISE_H
+#define HEAPTAP_SUPERVISE_H
+
+#include "err.h"
+
+#include <sys/types.h>
+
+struct supervise {
+    char *const *argv;
+    char *const *environment;
+    int watch_fd; /* `watch` is called when it is readable; -1: none */
+    void (*watch)(void *arg);
+    void *watch_arg;
+};
+
+/* False: it could not be started. `status` is as from waitpid. Afterwards signals are as they were, and SIGPIPE is ignored. */
+bool supervise_run(const struct supervise *supervise, pid_t *pid, int *status, struct err *err);
+
+/* What a shell would say: the exit status, or 128 + the signal. */
+int supervise_exit_status(int status);
+
+#endif

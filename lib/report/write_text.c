@@ -1,0 +1,197 @@
+#include "coverage.h"
+#include "human.h"
+#include "sheet.h"
+#include "write.h"
+
+#include <string.h>
+#include <time.h>
+
+#define SITES_SHOWN 10
+#define SECTIONS 2
+#define PATH_LINES 4
+
+/* One list of sites. */
+struct section {
+    enum profile_view view;
+    const char *title;
+    struct top top;
+    struct top_site site[SITES_SHOWN];
+};
+
+struct report {
+    struct sheet sheet;
+    struct names *names;
+    const struct profile *profile;
+    struct section section[SECTIONS];
+    uint32_t sections;
+};
+
+static const char *plural(uint64_t count, const char *one, const char *many)
+{
+    return count == 1 ? one : many;
+}
+
+/* ---- Sites ---- */
+
+static void print_sites(const struct report *report, const struct section *section)
+{
+    const struct sheet *sheet = &report->sheet;
+    const struct top *top = &section->top;
+    const struct top_site *sites = section->site;
+    char bytes[HUMAN_MAX], blocks[HUMAN_MAX], share[HUMAN_MAX], heading[160];
+    if (top->sites > top->count)
+        snprintf(heading, sizeof heading, "%s: the largest %u of %s sites", section->title, top->count,
+                 human_count(blocks, top->sites));
+    else
+        snprintf(heading, sizeof heading, "%s, by site", section->title);
+    sheet_heading(sheet, heading);
+    for (uint32_t i = 0; i < top->count; i++) {
+        fprintf(sheet->out, "%s%10s%s %8s  in %s %s\n", sheet_bold(sheet), human_bytes(bytes, sites[i].bytes),
+                sheet_plain(sheet), human_share(share, sites[i].bytes, top->bytes),
+                human_count(blocks, sites[i].blocks), plural(sites[i].blocks, "block", "blocks"));
+        sheet_path(sheet, 4, PATH_LINES, report->names, sites[i].site);
+    }
+}
+
+/* Finds the sites and their names, before anything is printed: it may take a while. */
+static bool load_sections(struct report *report, enum profile_view view, struct err *err)
+{
+    struct top_site all[SECTIONS * SITES_SHOWN];
+    uint32_t listed = 0;
+    if (view == PROFILE_INUSE || view == PROFILE_EXIT)
+        report->section[report->sections++] = (struct section){
+            .view = view, .title = report->profile->process == READER_ENDED ? "Left at the end" : "In use now"};
+    report->section[report->sections++] = view == PROFILE_MMAP
+                                              ? (struct section){.view = view, .title = "Mapped"}
+                                              : (struct section){.view = PROFILE_ALLOC, .title = "Allocated in all"};
+    for (uint32_t i = 0; i < report->sections; i++) {
+        struct section *section = &report->section[i];
+        section->top = top_sites(report->profile, section->view, section->site, SITES_SHOWN);
+        memcpy(&all[listed], section->site, section->top.count * sizeof *all);
+        listed += section->top.count;
+    }
+    return top_resolve(report->names, all, listed, err);
+}
+
+/* ---- The rest ---- */
+
+static void print_identity(const struct report *report)
+{
+    const struct sheet *sheet = &report->sheet;
+    const struct ht_header *header = &report->profile->header;
+    char text[1024], when[64] = "at an unknown time";
+    time_t seconds = (time_t)(header->start_realtime_ns / 1000000000);
+    struct tm utc;
+    const char *state = report->profile->process == READER_RUNNING   ? "running"
+                        : report->profile->process == READER_UNKNOWN ? "perhaps running"
+                        : header->state == HT_STATE_EXITING          ? "exited"
+                                                                     : "ended without exit()";
+    if (header->start_realtime_ns && gmtime_r(&seconds, &utc))
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &utc);
+    err_safe_text(text, sizeof text, header->command[0] ? header->command : header->exe);
+    fputs(sheet_bold(sheet), sheet->out);
+    sheet_cut(sheet, text, sheet->width);
+    fprintf(sheet->out, "%s\n", sheet_plain(sheet));
+    snprintf(text, sizeof text, "process %u, %s, begun %s", header->pid, state, when);
+    sheet_wrapped(sheet, 0, text);
+}
+
+static void print_figure(const struct sheet *sheet, const char *what, uint64_t bytes, uint64_t blocks, const char *one,
+                         const char *many)
+{
+    char size[HUMAN_MAX], count[HUMAN_MAX], text[160];
+    snprintf(text, sizeof text, "%-16s %10s  in %s %s", what, human_bytes(size, bytes), human_count(count, blocks),
+             plural(blocks, one, many));
+    sheet_line(sheet, 2, text);
+}
+
+static void print_figures(const struct report *report)
+{
+    const struct sheet *sheet = &report->sheet;
+    const struct profile *profile = report->profile;
+    const struct profile_totals *heap = &profile->total[HT_KIND_HEAP], *map = &profile->total[HT_KIND_MAP],
+                                *reserve = &profile->total[HT_KIND_RESERVE];
+    char size[HUMAN_MAX], text[80];
+    fputc('\n', sheet->out);
+    snprintf(text, sizeof text, "%-16s %10s", "heap at its peak", human_bytes(size, coverage_peak(profile)));
+    sheet_line(sheet, 2, text);
+    print_figure(sheet, profile->process == READER_ENDED ? "left at the end" : "heap now", heap->live_bytes, heap->live,
+                 "block", "blocks");
+    print_figure(sheet, "allocated", heap->alloc_bytes, heap->allocs, "block", "blocks");
+    print_figure(sheet, "freed", heap->free_bytes, heap->frees, "block", "blocks");
+    if (map->live)
+        print_figure(sheet, "mapped", map->live_bytes, map->live, "mapping", "mappings");
+    if (reserve->live)
+        print_figure(sheet, "only reserved", reserve->live_bytes, reserve->live, "mapping", "mappings");
+}
+
+static void print_coverage(const struct report *report)
+{
+    const struct sheet *sheet = &report->sheet;
+    const struct profile *profile = report->profile;
+    char text[COVERAGE_MAX], cut_text[HUMAN_MAX], all_text[HUMAN_MAX], share[HUMAN_MAX];
+    uint64_t cut = coverage_cut(profile), all = 0;
+    for (uint32_t kind = 1; kind < HT_KINDS; kind++)
+        all += profile->total[kind].allocs;
+    sheet_heading(sheet, "Coverage");
+    if (coverage_problem(profile, text))
+        sheet_wrapped(sheet, 2, text);
+    if (profile->header.interval_bytes)
+        snprintf(text, sizeof text, "sampled: one in some %u bytes; figures are estimates",
+                 profile->header.interval_bytes);
+    else
+        snprintf(text, sizeof text, "every allocation was recorded, none sampled");
+    sheet_wrapped(sheet, 2, text);
+    snprintf(text, sizeof text, "stacks that are cut short: %s of %s (%s)", human_count(cut_text, cut),
+             human_count(all_text, all), human_share(share, cut, all));
+    sheet_wrapped(sheet, 2, text);
+    if (profile->events_during) {
+        snprintf(text, sizeof text, "read while the process went on: figures may be apart by %s events",
+                 human_count(all_text, profile->events_during));
+        sheet_wrapped(sheet, 2, text);
+    }
+}
+
+static void print_losses(const struct report *report)
+{
+    const struct sheet *sheet = &report->sheet;
+    const struct profile *profile = report->profile;
+    char text[320], count[HUMAN_MAX];
+    uint64_t modules = reader_value(&profile->header.modules_lost);
+    bool any = false;
+    sheet_heading(sheet, "Losses");
+    for (int cause = 0; cause < HT_LOSSES; cause++) {
+        if (!profile->lost[cause])
+            continue;
+        any = true;
+        snprintf(text, sizeof text, "%s %s", human_count(count, profile->lost[cause]), profile_loss_text[cause]);
+        sheet_wrapped(sheet, 2, text);
+    }
+    if (modules) {
+        snprintf(text, sizeof text, "%s loaded modules that found no row", human_count(count, modules));
+        sheet_wrapped(sheet, 2, text);
+    }
+    if (profile->damaged) {
+        snprintf(text, sizeof text, "%s references that lead nowhere: the file is damaged",
+                 human_count(count, profile->damaged));
+        sheet_wrapped(sheet, 2, text);
+    }
+    if (!any && !modules && !profile->damaged)
+        sheet_wrapped(sheet, 2, "none");
+}
+
+bool write_text(FILE *out, struct names *names, enum profile_view view, struct err *err)
+{
+    struct report report = {.names = names, .profile = names->profile};
+    if (!load_sections(&report, view, err))
+        return false;
+    sheet_open(&report.sheet, out);
+    print_identity(&report);
+    print_figures(&report);
+    for (uint32_t i = 0; i < report.sections; i++)
+        if (report.section[i].top.count)
+            print_sites(&report, &report.section[i]);
+    print_coverage(&report);
+    print_losses(&report);
+    return true;
+}
