@@ -35,6 +35,7 @@ static const struct format {
     [CONVERT_PPROF] = {"pprof", ".pb.gz", .names = true, .threads = true, .binary = true, .write = write_pprof},
     [CONVERT_FOLDED] = {"folded", ".folded", .names = true, .write = folded},
     [CONVERT_TEXT] = {"text", ".txt", .names = true, .write = text},
+    [CONVERT_HTML] = {"html", ".html", .names = true, .binary = true, .write = write_html},
     [CONVERT_RAW] = {"raw", ".raw", .reader = true, .write = raw},
 };
 

@@ -18,6 +18,11 @@ struct build {
     struct tree *tree;
 };
 
+static bool is_wanted(const struct build *build, const struct profile_site *site)
+{
+    return build->view == TREE_EVERYTHING || profile_view_bytes(build->view, site);
+}
+
 static int compare_u32(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -40,7 +45,7 @@ static void walk_sites(struct build *build, uint32_t mark)
     build->listed = 0;
     for (uint32_t i = 0; i < build->profile->site_count; i++) {
         const struct profile_site *site = &build->profile->sites[i];
-        if (!profile_view_bytes(build->view, site))
+        if (!is_wanted(build, site))
             continue;
         for (uint32_t node = site->node; node && build->row[node] != mark; node = build->profile->nodes[node].parent) {
             build->row[node] = mark;
@@ -113,7 +118,7 @@ static uint32_t rank_of(const struct build *build, uint32_t frame)
 }
 
 /* The child of `parent` with the name of `frame`, made if there is none. */
-static uint32_t merged_child(struct build *build, uint32_t parent, uint32_t frame)
+static uint32_t merged_child(struct build *build, uint32_t parent, uint32_t frame, uint32_t place)
 {
     struct tree *tree = build->tree;
     uint32_t rank = rank_of(build, frame);
@@ -125,7 +130,7 @@ static uint32_t merged_child(struct build *build, uint32_t parent, uint32_t fram
             return build->hash[at];
     }
     build->hash[at] = tree->count;
-    tree->nodes[tree->count] = (struct tree_node){parent, frame};
+    tree->nodes[tree->count] = (struct tree_node){parent, frame, place};
     return tree->count++;
 }
 
@@ -139,7 +144,7 @@ static bool merge_nodes(struct build *build)
     build->tree->nodes = malloc(((size_t)build->frames + 2) * sizeof *build->tree->nodes);
     if (!build->hash || !build->tree->nodes)
         return false;
-    build->tree->nodes[0] = (struct tree_node){0, NAMES_NO_STACK};
+    build->tree->nodes[0] = (struct tree_node){0, NAMES_NO_STACK, TREE_NO_PLACE};
     build->tree->count = 1;
     build->row[0] = 0;
     for (uint32_t i = 0; i < build->listed; i++) {
@@ -148,7 +153,7 @@ static bool merge_nodes(struct build *build)
         const struct names_place *place = &build->names->places[node->place];
         uint32_t at = build->row[node->parent];
         for (uint32_t frame = place->count; frame--;)
-            at = merged_child(build, at, place->first + frame);
+            at = merged_child(build, at, place->first + frame, node->place);
         build->row[id] = at;
     }
     return true;
@@ -159,24 +164,10 @@ static int compare_leaves(const void *a, const void *b)
     return compare_u32(&((const struct tree_leaf *)a)->node, &((const struct tree_leaf *)b)->node);
 }
 
-static bool collect_leaves(struct build *build)
+/* Sums the leaves of each node. */
+static void sum_leaves(struct tree *tree)
 {
-    struct tree *tree = build->tree;
-    uint32_t sites = 0, kept = 0;
-    for (uint32_t i = 0; i < build->profile->site_count; i++)
-        sites += profile_view_bytes(build->view, &build->profile->sites[i]) != 0;
-    tree->leaves = malloc(((size_t)sites + 1) * sizeof *tree->leaves);
-    if (!tree->leaves)
-        return false;
-    for (uint32_t i = 0; i < build->profile->site_count; i++) {
-        const struct profile_site *site = &build->profile->sites[i];
-        uint64_t value = profile_view_bytes(build->view, site);
-        if (!value)
-            continue;
-        uint32_t node = site->node ? build->row[site->node] : merged_child(build, 0, NAMES_NO_STACK);
-        tree->leaves[tree->leaf_count++] = (struct tree_leaf){node, value};
-    }
-    qsort(tree->leaves, tree->leaf_count, sizeof *tree->leaves, compare_leaves);
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < tree->leaf_count; i++) {
         if (kept && tree->leaves[kept - 1].node == tree->leaves[i].node)
             tree->leaves[kept - 1].value += tree->leaves[i].value;
@@ -184,6 +175,28 @@ static bool collect_leaves(struct build *build)
             tree->leaves[kept++] = tree->leaves[i];
     }
     tree->leaf_count = kept;
+}
+
+static bool collect_leaves(struct build *build)
+{
+    struct tree *tree = build->tree;
+    uint32_t count = build->profile->site_count;
+    tree->leaves = malloc(((size_t)count + 1) * sizeof *tree->leaves);
+    tree->site_node = calloc((size_t)count + 1, sizeof *tree->site_node);
+    if (!tree->leaves || !tree->site_node)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct profile_site *site = &build->profile->sites[i];
+        if (!is_wanted(build, site))
+            continue;
+        tree->site_node[i] = site->node ? build->row[site->node]
+                                        : merged_child(build, 0, NAMES_NO_STACK, TREE_NO_PLACE);
+        if (build->view != TREE_EVERYTHING)
+            tree->leaves[tree->leaf_count++] = (struct tree_leaf){tree->site_node[i],
+                                                                  profile_view_bytes(build->view, site)};
+    }
+    qsort(tree->leaves, tree->leaf_count, sizeof *tree->leaves, compare_leaves);
+    sum_leaves(tree);
     return true;
 }
 
@@ -247,6 +260,7 @@ void tree_free(struct tree *tree)
 {
     free(tree->nodes);
     free(tree->leaves);
+    free(tree->site_node);
     free(tree->first);
     free(tree->child);
     memset(tree, 0, sizeof *tree);

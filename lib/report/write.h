@@ -31,6 +31,12 @@ bool write_pprof(FILE *out, const struct write_input *input, struct err *err);
 bool write_folded(FILE *out, struct names *names, enum profile_view view, struct err *err);
 
 /*
+ * One HTML page that needs nothing else and opens without a network: flame graph, functions, summary, in every view that the process has; `view` is
+ * shown first. False: no memory.
+ */
+bool write_html(FILE *out, const struct write_input *input, struct err *err);
+
+/*
  * Every table as text, one record a line, words separated by one space, `key value` pairs after the id: stable, for tests and scripts. Described in
  * heaptap(1). The reader is needed for the live blocks, the counters by slot and what was damaged.
  */
