@@ -28,7 +28,7 @@ void stage_tables(uint32_t capacity);
 /* Runs work(0) to work(count - 1) at once. */
 void stage_crowd(unsigned count, void (*work)(unsigned i));
 
-/* State of a thread as attach would make it; depth frames. */
+/* State of a thread as attach would make it, for stacks of `depth` frames; 0: for none. */
 struct thread *stage_thread(uint32_t depth);
 
 /* xorshift: the same numbers every time. */

@@ -1,0 +1,333 @@
+/*
+ * The table of rules, with a teacher that makes rules up from the address: each address is taught once, until everything is forgotten; what is found is
+ * always the rule of the address that was asked for; and a busy teacher is not waited for.
+ */
+#include "stage.h"
+
+#include <shim/memory.h>
+#include <shim/modules.h>
+#include <shim/rules.h>
+#include <shim/teach.h>
+#include <shim/tree.h>
+#include <errno.h>
+#include <sched.h>
+#include <sys/syscall.h>
+
+/* ---- The teacher and what else is asked ---- */
+
+#define CODE ((uintptr_t)0x10000)
+#define CODE_END (CODE + (uintptr_t)0x40000000)
+#define OWN_CODE ((uintptr_t)0x7f0000000000)
+
+uint32_t modules_dirty;
+static struct module modules[] = {
+    {.teach = {.start = CODE, .end = CODE_END, .bias = 0x1000}, .row = 4},
+    {.teach = {.start = OWN_CODE, .end = OWN_CODE + 0x1000}, .row = 5, .flags = HT_MODULE_SHIM},
+    {.teach = {.start = OWN_CODE + 0x10000, .end = OWN_CODE + 0x20000}, .row = HT_NO_MODULE},
+};
+static unsigned questions, refreshes;
+static uint32_t epoch;   /* a rule says in which it was taught */
+static uint32_t waiting; /* 1: the teacher waits until it is 0; 2: it does wait */
+static bool knows_nothing;
+static uintptr_t late_code; /* becomes part of the first module at a refresh */
+
+bool teach_init(void)
+{
+    return !knows_nothing;
+}
+
+static struct rule rule_for(uintptr_t pc, bool exact)
+{
+    return (struct rule){.kind = RULE_STEP,
+                         .cfa_offset = (int32_t)(pc * 2654435761u >> 8),
+                         .ra = (int16_t)(pc >> 4),
+                         .cfa_add = exact,
+                         .saved = {(arch_saved)pc, 1, 2, 3, 4, 5, 6, 7}};
+}
+
+void teach(const struct teach_module *module, uintptr_t pc, bool exact, struct rule *rule)
+{
+    questions++;
+    ck_assert(pc - !exact - module->start < module->end - module->start);
+    if (word_swap(&waiting, 1, 2))
+        while (word_acquire(&waiting))
+            sched_yield();
+    *rule = rule_for(pc, exact);
+    rule->flags = (uint8_t)epoch;
+}
+
+const struct module *modules_find(uintptr_t address)
+{
+    for (size_t i = 0; i < ARRAY_LEN(modules); i++)
+        if (address - modules[i].teach.start < modules[i].teach.end - modules[i].teach.start)
+            return &modules[i];
+    return NULL;
+}
+
+bool modules_refresh(void)
+{
+    refreshes++;
+    modules_dirty = MODULES_CURRENT;
+    if (late_code)
+        modules[0].teach.end = late_code;
+    return true;
+}
+
+static struct ht_place place[1 << 16];
+static uint32_t place_count, places_max = ARRAY_LEN(place) - 1;
+
+uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
+{
+    if (place_count == places_max)
+        return 0;
+    place[++place_count] = (struct ht_place){module, flags, (uint32_t)offset, (uint32_t)(offset >> 32)};
+    return place_count;
+}
+
+/* ---- The tests ---- */
+
+static bool finds(uintptr_t pc, bool exact)
+{
+    struct rule rule = {0}, expected = rule_for(pc, exact);
+    if (rules_find(pc, exact, &rule))
+        return false;
+    return rule.kind == expected.kind && rule.cfa_offset == expected.cfa_offset && rule.cfa_add == expected.cfa_add &&
+           rule.ra == expected.ra && !memcmp(rule.saved, expected.saved, sizeof rule.saved);
+}
+
+START_TEST(taught_once)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    ck_assert(finds(CODE + 16, false));
+    ck_assert(finds(CODE + 16, false));
+    ck_assert_uint_eq(questions, 1);
+    ck_assert(finds(CODE + 16, true)); /* an interrupted instruction there is another question */
+    ck_assert(finds(CODE + 16, true));
+    ck_assert(finds(CODE, true));
+    ck_assert_uint_eq(questions, 3);
+    ck_assert_int_eq(rules_find(CODE + 16, false, &rule), 0);
+    ck_assert_uint_eq(place[rule.place].module, 5);
+    ck_assert_uint_eq(place[rule.place].offset_lo, CODE + 16 - 0x1000);
+    ck_assert_uint_eq(place[rule.place].flags, 0);
+    rules_find(CODE + 16, true, &rule);
+    ck_assert_uint_eq(place[rule.place].flags, HT_PLACE_EXACT);
+    ck_assert(
+        finds(CODE_END, false)); /* a call was the last instruction: the address behind it is the return address */
+}
+END_TEST
+
+START_TEST(many_rules)
+{
+    ck_assert(rules_init());
+    for (int round = 0; round < 2; round++)
+        for (uintptr_t i = 1; i <= 30000; i++)
+            ck_assert(finds(CODE + i * 7919, false));
+    ck_assert_uint_eq(questions, 30000);
+}
+END_TEST
+
+START_TEST(no_module)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    ck_assert(!rules_taught_outside());
+    ck_assert_int_eq(rules_find(0x123, false, &rule), 0);
+    ck_assert_int_eq(rule.kind, RULE_NO_TABLE);
+    ck_assert_uint_eq(place[rule.place].module, HT_NO_MODULE);
+    ck_assert_uint_eq(place[rule.place].offset_lo, 0x123);
+    ck_assert(rules_taught_outside());
+    rules_forget();
+    ck_assert(!rules_taught_outside());
+    ck_assert_int_eq(rules_find(OWN_CODE + 0x10010, false, &rule), 0); /* a module without a row */
+    ck_assert_int_eq(rule.kind, RULE_STEP);
+    ck_assert_uint_eq(place[rule.place].module, HT_NO_MODULE);
+    ck_assert_uint_eq(place[rule.place].offset_hi, OWN_CODE >> 32);
+}
+END_TEST
+
+START_TEST(a_list_that_is_old)
+{
+    ck_assert(rules_init());
+    modules_dirty = MODULES_CHANGED;
+    late_code = CODE_END + 0x1000;
+    ck_assert(finds(CODE + 8, false)); /* in a module that is known: nobody is asked */
+    ck_assert_uint_eq(refreshes, 0);
+    ck_assert(finds(CODE_END + 0x10, false));
+    ck_assert_uint_eq(refreshes, 1);
+    ck_assert(!rules_taught_outside());
+}
+END_TEST
+
+START_TEST(own_frames_have_no_place)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(rules_find(OWN_CODE + 16, false, &rule), 0);
+        ck_assert_int_eq(rule.kind, RULE_STEP);
+        ck_assert_uint_eq(rule.place, 0);
+    }
+    ck_assert_uint_eq(questions, 1);
+}
+END_TEST
+
+START_TEST(without_a_teacher)
+{
+    struct rule rule;
+    knows_nothing = true;
+    ck_assert(!rules_init());
+    ck_assert_int_eq(rules_find(CODE + 16, false, &rule), 0);
+    ck_assert_int_eq(rule.kind, RULE_NO_TABLE);
+    ck_assert_uint_eq(place[rule.place].module, 5);
+    ck_assert_uint_eq(questions, 0);
+}
+END_TEST
+
+START_TEST(full)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    stage_refuse(SYS_mmap, 0, ENOMEM, 0);
+    ck_assert_int_eq(rules_find(CODE + 16, false, &rule), HT_CUT_FULL);
+    stage_allow();
+    ck_assert(finds(CODE + 16, false));
+    places_max = place_count;
+    ck_assert_int_eq(rules_find(CODE + 32, false, &rule), HT_CUT_FULL);
+    ck_assert(finds(CODE + 16, false));
+    places_max += 10;
+    ck_assert(finds(CODE + 32, false));
+}
+END_TEST
+
+START_TEST(forgotten)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    uint32_t before = rules_generation();
+    ck_assert(finds(CODE + 16, false));
+    rules_forget();
+    epoch = 1;
+    ck_assert_uint_ne(rules_generation(), before);
+    ck_assert_int_eq(rules_find(CODE + 16, false, &rule), 0);
+    ck_assert_uint_eq(rule.flags, 1);
+    ck_assert_uint_eq(questions, 2);
+}
+END_TEST
+
+START_TEST(generations_that_wrap)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    for (uintptr_t i = 1; i < 2000; i++)
+        ck_assert(finds(CODE + i * 64, false));
+    for (uint32_t i = 0; i < 1u << 16; i++) /* sixteen bits are as they were */
+        rules_forget();
+    epoch = 1;
+    for (uintptr_t i = 1; i < 2000; i++) {
+        ck_assert_int_eq(rules_find(CODE + i * 64, false, &rule), 0);
+        ck_assert_uint_eq(rule.flags, 1);
+    }
+    ck_assert_uint_eq(questions, 2 * 1999);
+}
+END_TEST
+
+START_TEST(memory_stays_what_it_is)
+{
+    ck_assert(rules_init());
+    for (uintptr_t i = 1; i < 20000; i++)
+        finds(CODE + i * 64, false);
+    size_t bytes = memory_bytes();
+    for (uint32_t round = 0; round < 3; round++) { /* outdated rules make room */
+        rules_forget();
+        place_count = 0;
+        for (uintptr_t i = 1; i < 20000; i++)
+            ck_assert(finds(CODE + i * 64, false));
+    }
+    ck_assert_uint_le(memory_bytes(), bytes * 3);
+}
+END_TEST
+
+START_TEST(busy)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    ck_assert(finds(CODE + 16, false));
+    ck_assert(rules_try_lock());
+    ck_assert(!rules_try_lock());
+    ck_assert_int_eq(rules_find(CODE + 32, false, &rule), HT_CUT_BUSY);
+    ck_assert(finds(CODE + 16, false)); /* what is known needs no teacher */
+    rules_unlock();
+    ck_assert(finds(CODE + 32, false));
+    ck_assert(rules_try_lock());
+    rules_reset(); /* the thread that held it is the parent's */
+    ck_assert(finds(CODE + 48, false));
+}
+END_TEST
+
+static void ask_meanwhile(unsigned i)
+{
+    struct rule rule;
+    if (i == 0) {
+        ck_assert(finds(CODE + 64, false));
+        return;
+    }
+    while (word_acquire(&waiting) != 2)
+        sched_yield();
+    ck_assert_int_eq(rules_find(CODE + 128, false, &rule), HT_CUT_BUSY);
+    ck_assert(finds(CODE + 16, false));
+    word_publish(&waiting, 0);
+}
+
+START_TEST(nobody_waits_for_a_slow_teacher)
+{
+    ck_assert(rules_init());
+    ck_assert(finds(CODE + 16, false));
+    waiting = 1;
+    stage_crowd(2, ask_meanwhile);
+    ck_assert(finds(CODE + 128, false));
+}
+END_TEST
+
+static uint32_t asking, answers;
+
+/* The first thread forgets again and again; the others must never get another address's rule. */
+static void ask_and_forget(unsigned i)
+{
+    uint32_t random = i + 1;
+    if (i == 0) {
+        while (word_acquire(&asking))
+            if (rules_try_lock()) {
+                place_count = 0;
+                rules_forget();
+                rules_unlock();
+                sched_yield();
+            }
+        return;
+    }
+    for (int n = 0; n < 30000; n++) {
+        uintptr_t pc = CODE + (stage_random(&random) % 3000 + 1) * 64;
+        struct rule rule, expected = rule_for(pc, n & 1);
+        if (rules_find(pc, n & 1, &rule))
+            continue;
+        ck_assert_int_eq(rule.cfa_offset, expected.cfa_offset);
+        ck_assert_int_eq(rule.ra, expected.ra);
+        ck_assert_int_eq(rule.cfa_add, expected.cfa_add);
+        ck_assert_mem_eq(rule.saved, expected.saved, sizeof rule.saved);
+        word_add(&answers, 1);
+    }
+    word_add(&asking, UINT32_MAX);
+}
+
+START_TEST(threads_while_everything_is_forgotten)
+{
+    ck_assert(rules_init());
+    asking = 4;
+    stage_crowd(5, ask_and_forget);
+    ck_assert_uint_gt(answers, 1000);
+}
+END_TEST
+
+SUITE("rules", taught_once, many_rules, no_module, a_list_that_is_old, own_frames_have_no_place, without_a_teacher,
+      full, forgotten, generations_that_wrap, memory_stays_what_it_is, busy, nobody_waits_for_a_slow_teacher,
+      threads_while_everything_is_forgotten)
