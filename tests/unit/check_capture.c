@@ -377,6 +377,45 @@ START_TEST(signal_frames)
 }
 END_TEST
 
+/* The stack that a handler interrupted is gone when the handler's own is walked again: nothing of it is read any more. */
+START_TEST(an_interrupted_stack_that_goes_away)
+{
+    begin(100);
+    uintptr_t *other[2] = {memory, memory + 1024},
+              *context = top - 100; /* what may be read is known upwards: it lies below */
+    set_rule(1, (struct rule){
+                    .flags = RULE_CFA_LOADED | RULE_SIGNAL, .cfa_offset = 10 * WORD, .ra = 11, .ra_base = BASE_SP});
+    for (uint32_t i = 0; i < 2; i++) {
+        set_rule(2 + i, (struct rule){.cfa_offset = 4 * WORD, .ra = -1});
+        other[i][103] = pc_of(0);
+    }
+    now.pc = pc_of(1);
+    now.reg[0] = (uintptr_t)context;
+    context[10] = (uintptr_t)(other[0] + 100);
+    context[11] = pc_of(2);
+    CHECK_STACK(0, 1, 2, 0);
+    ck_assert_int_eq(mprotect(other[0], 4096, PROT_NONE), 0);
+    CHECK_STACK(HT_CUT_MEMORY, 1);
+    context[10] = (uintptr_t)(other[1] + 100);
+    context[11] = pc_of(3);
+    CHECK_STACK(0, 1, 3, 0);
+}
+END_TEST
+
+/* Where every word is as it was, the same code at the same depth can still have been called from elsewhere: its frame register tells. */
+START_TEST(a_frame_register_that_tells)
+{
+    begin(100);
+    struct regs outermost = now;
+    push_with_frame_pointer(1, 8);
+    CHECK_STACK(0, 1, 0);
+    now = outermost;
+    push_plain(2, 4);
+    push_with_frame_pointer(1, 4);
+    CHECK_STACK(0, 1, 2, 0);
+}
+END_TEST
+
 START_TEST(a_ring_of_signal_frames_ends)
 {
     begin(100);
@@ -514,5 +553,6 @@ END_TEST
 
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
       frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read, a_stack_that_does_not_shrink,
-      a_full_tree, signal_frames, a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,
+      a_full_tree, signal_frames, an_interrupted_stack_that_goes_away, a_frame_register_that_tells,
+      a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,
       stacks_that_change_as_a_programs_do)

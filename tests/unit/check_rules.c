@@ -6,6 +6,7 @@
 
 #include <shim/memory.h>
 #include <shim/modules.h>
+#include <shim/real.h>
 #include <shim/rules.h>
 #include <shim/teach.h>
 #include <shim/tree.h>
@@ -20,6 +21,7 @@
 #define OWN_CODE ((uintptr_t)0x7f0000000000)
 
 uint32_t modules_dirty;
+struct real_facts real_facts;
 static struct module modules[] = {
     {.teach = {.start = CODE, .end = CODE_END, .bias = 0x1000}, .row = 4},
     {.teach = {.start = OWN_CODE, .end = OWN_CODE + 0x1000}, .row = 5, .flags = HT_MODULE_SHIM},
@@ -29,6 +31,7 @@ static unsigned questions, refreshes;
 static uint32_t epoch;   /* a rule says in which it was taught */
 static uint32_t waiting; /* 1: the teacher waits until it is 0; 2: it does wait */
 static bool knows_nothing;
+static uintptr_t outermost; /* an instruction whose frame nothing called */
 static uintptr_t late_code; /* becomes part of the first module at a refresh */
 
 bool teach_init(void)
@@ -54,6 +57,8 @@ void teach(const struct teach_module *module, uintptr_t pc, bool exact, struct r
             sched_yield();
     *rule = rule_for(pc, exact);
     rule->flags = (uint8_t)epoch;
+    if (exact && pc == outermost)
+        rule->kind = RULE_OUTERMOST;
 }
 
 const struct module *modules_find(uintptr_t address)
@@ -156,6 +161,32 @@ START_TEST(a_list_that_is_old)
     ck_assert(finds(CODE_END + 0x10, false));
     ck_assert_uint_eq(refreshes, 1);
     ck_assert(!rules_taught_outside());
+}
+END_TEST
+
+START_TEST(a_loader_that_must_not_be_asked)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    modules_dirty = MODULES_CHANGED;
+    late_code = CODE_END + 0x1000;
+    real_facts.loader_is_libc = true;
+    ck_assert_int_eq(rules_find(CODE_END + 0x10, false, &rule), 0);
+    ck_assert_int_eq(rule.kind, RULE_NO_TABLE);
+    ck_assert_uint_eq(refreshes, 0);
+}
+END_TEST
+
+START_TEST(where_a_context_begins)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    outermost = CODE;
+    ck_assert_int_eq(rules_find(CODE, false, &rule), 0); /* the byte before it is in no module */
+    ck_assert_int_eq(rule.kind, RULE_OUTERMOST);
+    outermost = CODE + 64;
+    ck_assert_int_eq(rules_find(CODE + 64, false, &rule), 0); /* but a call that returns there says otherwise */
+    ck_assert_int_eq(rule.kind, RULE_STEP);
 }
 END_TEST
 
@@ -328,6 +359,6 @@ START_TEST(threads_while_everything_is_forgotten)
 }
 END_TEST
 
-SUITE("rules", taught_once, many_rules, no_module, a_list_that_is_old, own_frames_have_no_place, without_a_teacher,
-      full, forgotten, generations_that_wrap, memory_stays_what_it_is, busy, nobody_waits_for_a_slow_teacher,
-      threads_while_everything_is_forgotten)
+SUITE("rules", taught_once, many_rules, no_module, a_list_that_is_old, a_loader_that_must_not_be_asked,
+      where_a_context_begins, own_frames_have_no_place, without_a_teacher, full, forgotten, generations_that_wrap,
+      memory_stays_what_it_is, busy, nobody_waits_for_a_slow_teacher, threads_while_everything_is_forgotten)
