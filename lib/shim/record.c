@@ -22,7 +22,7 @@ static const enum ht_loss loss_of_cut[HT_CUTS] = {
     [HT_CUT_FULL] = HT_LOST_CUT_FULL};
 
 /* The site of the hook's caller. Never 0: what finds no room is counted at the site without a stack, whose id is its kind. */
-static uint32_t site_here(struct thread *t, enum ht_kind kind)
+INLINE uint32_t site_here(struct thread *t, enum ht_kind kind)
 {
     enum ht_cut cut = 0;
     if (from_loader(t->walk.at.pc))
@@ -44,30 +44,38 @@ static uint32_t site_here(struct thread *t, enum ht_kind kind)
     return site;
 }
 
-static void count_alloc(struct thread *t, uint32_t site, uint64_t size)
+/* One event of `size` bytes in two counters of a cell. */
+INLINE void count(struct thread *t, uint32_t site, uint64_t size, bool alloc)
 {
-    struct ht_cell *cell = slot_cell(t->slot, site);
+    struct slot *slot = t->slot;
+    struct ht_cell *cell = slot_cell(slot, site);
     if (UNLIKELY(!cell)) {
-        slot_lose(t->slot, HT_LOST_CELL_FULL, 1);
+        slot_lose(slot, HT_LOST_CELL_FULL, 1);
         return;
     }
-    slot_add(t->slot, &cell->allocs, 1);
-    slot_add(t->slot, &cell->alloc_bytes, size);
+    struct ht_count *events = alloc ? &cell->allocs : &cell->frees;
+    struct ht_count *bytes = alloc ? &cell->alloc_bytes : &cell->free_bytes;
+    if (LIKELY(!slot->shared)) {
+        count_add(events, 1);
+        count_add(bytes, size);
+    } else {
+        count_add_shared(events, 1);
+        count_add_shared(bytes, size);
+    }
 }
 
-static void count_free(struct thread *t, uint32_t site, uint64_t size)
+INLINE void count_alloc(struct thread *t, uint32_t site, uint64_t size)
 {
-    struct ht_cell *cell = slot_cell(t->slot, site);
-    if (UNLIKELY(!cell)) {
-        slot_lose(t->slot, HT_LOST_CELL_FULL, 1);
-        return;
-    }
-    slot_add(t->slot, &cell->frees, 1);
-    slot_add(t->slot, &cell->free_bytes, size);
+    count(t, site, size, true);
+}
+
+INLINE void count_free(struct thread *t, uint32_t site, uint64_t size)
+{
+    count(t, site, size, false);
 }
 
 /* Allocations while paused are counted as such and not recorded; true: this is one. */
-static bool pass_over(struct thread *t)
+INLINE bool pass_over(struct thread *t)
 {
     if (UNLIKELY(t->slot->shared))
         slot_lose(t->slot, HT_LOST_SHARED_SLOT, 1);
@@ -77,7 +85,7 @@ static bool pass_over(struct thread *t)
     return true;
 }
 
-static void close_stale(struct thread *t, const void *p, const struct live_block *old)
+static COLD void close_stale(struct thread *t, const void *p, const struct live_block *old)
 {
     slot_lose(t->slot, HT_LOST_LIVE_STALE, 1);
     count_free(t, old->site, old->size);
@@ -113,7 +121,7 @@ bool record_take(const void *p, struct live_block *block)
     return live_remove(arch_address((uintptr_t)p), block);
 }
 
-void record_freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
+INLINE void freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
 {
     clock_tick(t);
     count_free(t, block->site, block->size);
@@ -122,6 +130,11 @@ void record_freed(struct thread *t, const void *p, const struct live_block *bloc
     if (from_loader(t->walk.at.pc))
         modules_touch();
     stack_leave(&t->stack, t->walk.at.reg[0]);
+}
+
+void record_freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
+{
+    freed(t, p, block, flags);
 }
 
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
@@ -144,7 +157,7 @@ void record_free(struct thread *t, const void *p)
 {
     struct live_block block;
     if (LIKELY(record_take(p, &block)))
-        record_freed(t, p, &block, 0);
+        freed(t, p, &block, 0);
     else
         record_unknown_free(t);
 }

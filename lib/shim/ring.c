@@ -88,7 +88,7 @@ _Static_assert(HT_BLOCK_EVENTS < 0xff, "a position is a byte");
 
 static bool open_shared(struct thread *t, struct slot *slot, uint32_t seen)
 {
-    if (!word_swap(&slot->block_used, 0, 1))
+    if (!word_swap(&slot->opening, 0, 1))
         return false;
     uint32_t lap;
     bool done = word_acquire(&slot->shared_position) != seen;
@@ -98,7 +98,7 @@ static bool open_shared(struct thread *t, struct slot *slot, uint32_t seen)
         word_set(&slot->block_lap, lap);
         word_publish(&slot->shared_position, (seen + NEXT_BLOCK) | 1);
     }
-    word_publish(&slot->block_used, 0);
+    word_publish(&slot->opening, 0);
     return done || fresh;
 }
 
@@ -129,37 +129,36 @@ static void write(struct thread *t, const struct ht_event *event)
         write_shared(t, slot, event);
         return;
     }
-    if (UNLIKELY(!slot->block || slot->block_used == HT_BLOCK_EVENTS)) {
+    if (!slot->left) {
         if (slot->block)
             word_publish(&slot->block->open, 0);
         slot->block = claim_block(t, slot, &slot->block_lap);
-        slot->block_used = 0;
         if (!slot->block) {
             slot_lose(slot, HT_LOST_RING_DROPPED, 1);
             return;
         }
+        slot->next = slot->block->event;
+        slot->left = HT_BLOCK_EVENTS;
     }
-    put(slot, &slot->block->event[slot->block_used++], event, slot->block_lap);
+    slot->left--;
+    put(slot, slot->next++, event, slot->block_lap);
 }
 
-void ring_write(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,
-                uint32_t site)
+void ring_write_slow(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,
+                     uint32_t site)
 {
     struct ht_event event;
     if (!blocks)
         return;
-    if (UNLIKELY((uint32_t)t->now_ns != word_get(&t->slot->time_lo))) {
+    if ((uint32_t)t->now_ns != word_get(&t->slot->time_lo)) {
         word_set(&t->slot->time_lo, (uint32_t)t->now_ns);
         event = (struct ht_event){0, (uint32_t)t->now_ns, (uint32_t)(t->now_ns >> 32), HT_EVENT_TIME};
         write(t, &event);
     }
-    if (UNLIKELY(size >> 32)) {
+    if (size >> 32) {
         event = (struct ht_event){0, (uint32_t)(size >> 32), 0, HT_EVENT_HIGH};
         write(t, &event);
     }
-    event.addr_lo = (uint32_t)address;
-    event.size = (uint32_t)size;
-    event.site = site;
-    event.head = (uint32_t)type | flags << 4 | (uint32_t)((uint64_t)address >> 32 & 0xffff) << 16;
+    event = (struct ht_event){(uint32_t)address, (uint32_t)size, site, ring_head(type, flags, address)};
     write(t, &event);
 }

@@ -15,9 +15,11 @@ struct slot {
     bool shared;
     /* ring.h */
     struct ht_block *block; /* being filled */
-    uint32_t block_used, block_lap;
-    uint32_t shared_position; /* shared slot only */
-    uint32_t time_lo;         /* of the last TIME event */
+    struct ht_event *next;  /* its first free event ... */
+    uint32_t left;          /* ... and how many there are; always 0 in the shared slot */
+    uint32_t block_lap;
+    uint32_t time_lo;                  /* of the last TIME event */
+    uint32_t shared_position, opening; /* shared slot only */
     uint64_t events;
 };
 
