@@ -1,0 +1,333 @@
+/*
+ * The gate of every hook: the outermost one records, those inside it do not, and one that was left without coming back is noticed, from further out, from the
+ * same place and from deeper, but never mistaken for one that is still at work.
+ */
+#include "stage.h"
+
+#include <shim/memory.h>
+#include <shim/session.h>
+#include <shim/slots.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* ---- The session ---- */
+
+struct config config = {.depth_max = 10};
+struct ht_header *session_header = &stage_header;
+static bool recording = true;
+static unsigned starts;
+
+bool session_start(void)
+{
+    word_add(&starts, 1);
+    return recording;
+}
+
+static void begin(void)
+{
+    stage_tables(100);
+    ck_assert(slots_init(8));
+}
+
+static uint32_t lost(enum ht_loss loss)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i <= 8; i++)
+        sum += SECTION_RECORD(const struct ht_slot, HT_SLOTS, i)->lost[loss].lo;
+    return sum;
+}
+
+/* ---- The tests ---- */
+
+START_TEST(enters_and_leaves)
+{
+    struct guard guard;
+    begin();
+    struct thread *t = thread_enter(&guard);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_ptr_eq(thread_self, t);
+    ck_assert_uint_eq(t->owner, (uint32_t)gettid());
+    ck_assert_uint_eq(t->slot->file->owner, (uint32_t)gettid());
+    ck_assert_uint_eq(t->depth_max, 10);
+    thread_leave(t, &guard);
+    ck_assert_ptr_eq(thread_enter(&guard), t);
+    thread_leave(t, &guard);
+    ck_assert_uint_eq(starts, 1);
+    ck_assert_uint_eq(stage_header.threads_seen, 1);
+}
+END_TEST
+
+START_TEST(does_not_record)
+{
+    struct guard guard;
+    begin();
+    recording = false;
+    ck_assert_ptr_null(thread_enter(&guard));
+    ck_assert_uint_eq(starts, 1);
+    session_off = 1;
+    ck_assert_ptr_null(thread_enter(&guard));
+    ck_assert_uint_eq(starts, 1); /* nobody is asked any more */
+}
+END_TEST
+
+/* Calls itself `depth` times and then the function, on frames that are really there. */
+__attribute__((noinline)) static void deeper(unsigned depth, void (*function)(void *), void *argument)
+{
+    char frame[256] __attribute__((aligned(16)));
+    memset(frame, (int)depth, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+    if (depth)
+        deeper(depth - 1, function, argument);
+    else
+        function(argument);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+static void try_to_enter(void *argument)
+{
+    struct guard guard;
+    *(struct thread **)argument = thread_enter(&guard);
+    if (*(struct thread **)argument)
+        thread_leave(*(struct thread **)argument, &guard);
+}
+
+START_TEST(a_hook_inside_a_hook)
+{
+    struct guard guard;
+    struct thread *inner = (void *)1;
+    begin();
+    struct thread *t = thread_enter(&guard);
+    for (unsigned depth = 0; depth < 200; depth += 20) {
+        deeper(depth, try_to_enter, &inner);
+        ck_assert_ptr_null(inner);
+        ck_assert_ptr_eq(t->guard, &guard);
+    }
+    thread_leave(t, &guard);
+    ck_assert_uint_eq(lost(HT_LOST_GUARD_CLEARED), 0);
+}
+END_TEST
+
+/* A stack made by hand, in which a hook was left at word 2048. */
+static struct guard *frames;
+
+static struct thread *leave_a_hook(void)
+{
+    begin();
+    frames = mmap(NULL, 4096 * sizeof *frames, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(frames != MAP_FAILED);
+    return thread_enter(&frames[2048]);
+}
+
+static void check_recovered(struct guard *guard)
+{
+    struct thread *t = thread_enter(guard);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_ptr_eq(t->guard, guard);
+    thread_leave(t, guard);
+    ck_assert_uint_eq(lost(HT_LOST_GUARD_CLEARED), 1);
+}
+
+START_TEST(left_and_entered_from_further_out)
+{
+    struct thread *t = leave_a_hook();
+    t->frame_count = 5;
+    t->memo[3].node = 7;
+    t->nested[1] = &t;
+    t->nested_count = 1;
+    check_recovered(&frames[2048 + 3]);
+    ck_assert_uint_eq(t->frame_count, 0); /* what it was about to write is not believed */
+    ck_assert_uint_eq(t->memo[3].node, 0);
+    ck_assert_uint_eq(t->nested_count, 0);
+    ck_assert_uint_eq(lost(HT_LOST_REENTRANT_ALLOC), 1);
+}
+END_TEST
+
+START_TEST(left_and_entered_from_the_same_place)
+{
+    leave_a_hook();
+    check_recovered(&frames[2048]);
+}
+END_TEST
+
+START_TEST(left_and_entered_from_deeper)
+{
+    leave_a_hook();
+    ck_assert_ptr_null(thread_enter(&frames[2000])); /* as long as the cookie is there, it may be at work */
+    frames[2048].cookie = 42;                        /* other frames have been there since */
+    check_recovered(&frames[2000]);
+}
+END_TEST
+
+/* A handler on a stack of its own, above the thread's: not a frame further out. */
+static void on_signal(int signal)
+{
+    struct thread *inner = (void *)1;
+    (void)signal;
+    try_to_enter(&inner);
+    if (inner)
+        _exit(3);
+}
+
+START_TEST(a_handler_on_its_own_stack)
+{
+    struct guard guard;
+    begin();
+    /* One mapping: the thread runs in its lower half, the handler in its upper one. */
+    char *both = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(both != MAP_FAILED);
+    stack_t stack = {.ss_sp = both + (1 << 19), .ss_size = 1 << 19};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+    ck_assert_int_eq(sigaltstack(&stack, NULL), 0);
+    sigaction(SIGUSR1, &action, NULL);
+    struct guard *low = (struct guard *)(void *)(both + (1 << 18));
+    struct thread *t = thread_enter(low);
+    ck_assert_ptr_nonnull(t);
+    raise(SIGUSR1);
+    ck_assert_ptr_eq(t->guard, low);
+    ck_assert_uint_eq(lost(HT_LOST_GUARD_CLEARED), 0);
+    thread_leave(t, low);
+    ck_assert_ptr_eq(thread_enter(&guard), t);
+    thread_leave(t, &guard);
+}
+END_TEST
+
+/* Far away may be another stack of this thread (a coroutine), whose hook is still at work. */
+START_TEST(far_away_is_not_judged)
+{
+    struct thread *t, *inner = (void *)1;
+    begin();
+    char *far = mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ck_assert(far != MAP_FAILED);
+    t = thread_enter((struct guard *)(void *)far);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_ptr_null(thread_enter((struct guard *)(void *)(far + (40 << 20))));
+    try_to_enter(&inner);
+    ck_assert_ptr_null(inner);
+    thread_leave(t, (struct guard *)(void *)far);
+}
+END_TEST
+
+START_TEST(a_guard_whose_memory_is_gone)
+{
+    struct thread *t;
+    begin();
+    char *stack = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(stack != MAP_FAILED);
+    t = thread_enter((struct guard *)(void *)(stack + 12288));
+    ck_assert_ptr_nonnull(t);
+    ck_assert_int_eq(mprotect(stack + 8192, 8192, PROT_NONE), 0);
+    ck_assert_ptr_null(thread_enter((struct guard *)(void *)(stack + 4096))); /* not read, not believed to be over */
+}
+END_TEST
+
+START_TEST(no_memory_for_a_thread)
+{
+    struct guard guard;
+    begin();
+    stage_refuse(SYS_mmap, 0, ENOMEM, 0);
+    ck_assert_ptr_null(thread_enter(&guard));
+    ck_assert_uint_eq(lost(HT_LOST_NO_THREAD), 1);
+    stage_allow();
+    ck_assert_ptr_nonnull(thread_enter(&guard)); /* the next event finds some */
+}
+END_TEST
+
+static struct thread *state[200];
+static uint32_t state_count;
+
+static void note_state(unsigned i)
+{
+    struct guard guard;
+    (void)i;
+    struct thread *t = thread_enter(&guard);
+    state[word_add(&state_count, 1)] = t;
+    thread_leave(t, &guard);
+}
+
+static uint32_t different_states(void)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < state_count; i++) {
+        bool again = false;
+        for (uint32_t j = 0; j < i; j++)
+            again |= state[j] == state[i];
+        count += !again;
+    }
+    return count;
+}
+
+START_TEST(states_of_ended_threads_are_used_again)
+{
+    begin();
+    for (int round = 0; round < 20; round++)
+        stage_crowd(4, note_state);
+    ck_assert_uint_eq(state_count, 80);
+    ck_assert_uint_le(different_states(), 10);
+    ck_assert_uint_eq(stage_header.threads_seen, 80);
+}
+END_TEST
+
+static pthread_barrier_t all_in;
+
+static void record_together(unsigned i)
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    state[i] = t;
+    pthread_barrier_wait(&all_in); /* all inside at once */
+    ck_assert_ptr_eq(thread_self, t);
+    ck_assert_ptr_eq(t->guard, &guard);
+    thread_leave(t, &guard);
+    pthread_barrier_wait(&all_in);
+}
+
+START_TEST(every_thread_has_its_own)
+{
+    begin();
+    pthread_barrier_init(&all_in, NULL, 16);
+    for (int round = 0; round < 5; round++) {
+        stage_crowd(16, record_together);
+        state_count = 16;
+        ck_assert_uint_eq(different_states(), 16);
+    }
+}
+END_TEST
+
+START_TEST(frozen_threads_use_what_was_set_aside)
+{
+    begin();
+    thread_reserve(4);
+    sys_freeze();
+    pthread_barrier_init(&all_in, NULL, 4);
+    stage_crowd(4, record_together);
+    state_count = 4;
+    ck_assert_uint_eq(different_states(), 4);
+}
+END_TEST
+
+START_TEST(what_was_called_inside)
+{
+    struct guard guard;
+    int a, b, c;
+    begin();
+    struct thread *t = thread_enter(&guard);
+    t->nested[0] = &a;
+    t->nested[2] = &b;
+    t->nested[3] = &c;
+    t->nested_count = 3;
+    ck_assert_uint_eq(thread_take_nested(t, &b), 2);
+    ck_assert_uint_eq(t->nested_count, 0);
+    ck_assert_uint_eq(thread_take_nested(t, &b), 0);
+}
+END_TEST
+
+SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_and_entered_from_further_out,
+      left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
+      far_away_is_not_judged, a_guard_whose_memory_is_gone, no_memory_for_a_thread,
+      states_of_ended_threads_are_used_again, every_thread_has_its_own, frozen_threads_use_what_was_set_aside,
+      what_was_called_inside)
