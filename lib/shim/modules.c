@@ -138,7 +138,7 @@ static bool has_row(const struct module *modules, uint32_t count, uint32_t row)
 
 /*
  * The row of an object: the one it has, had, or a new one. A row that was filled and not yet published (install found the lock taken) counts as had;
- * one that was given away in this very reading does not, since an object can be loaded twice (dlmopen).
+ * one that was given away in this very reading does not, since an object can be there twice: musl tells files by their inodes.
  */
 static uint32_t find_row(const struct reading *reading, struct ht_module *object)
 {
@@ -244,8 +244,7 @@ static void read_again(void *argument)
     *current = word_acquire(&modules_dirty) == MODULES_CURRENT; /* another thread was first */
     if (*current)
         return;
-    word_set(&modules_dirty, MODULES_READING); /* what changes from now on is read again */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __atomic_exchange_n(&modules_dirty, MODULES_READING, __ATOMIC_SEQ_CST); /* what changes from now on is read again */
     reading = (struct reading){.to = list == lists[0] ? lists[1] : lists[0], .first = true};
     if (dl_iterate_phdr)
         dl_iterate_phdr(visit, &reading);
