@@ -1,9 +1,10 @@
 /*
  * A little of everything that takes the shim off its beaten path: more threads than one, a stack of many frames, enough
- * blocks to make tables grow, a fork whose child allocates. Prints a sum over the contents of its blocks, and its open
+ * blocks to make tables grow, libraries that come and go, a fork whose child allocates. Prints a sum over the contents of its blocks, and its open
  * descriptors; both must be the same whatever fails inside heaptap.
  */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,6 +45,20 @@ static void *work(void *argument)
     return (void *)(uintptr_t)fill(40, (unsigned)(uintptr_t)argument);
 }
 
+static uint64_t load(void)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < 3; i++) {
+        void *library = dlopen("libm.so.6", RTLD_NOW);
+        sum += library && dlsym(library, "cos");
+        free(malloc(100));
+        if (library)
+            dlclose(library);
+        free(malloc(100));
+    }
+    return sum;
+}
+
 static unsigned descriptors(void)
 {
     unsigned count = 0;
@@ -57,7 +72,7 @@ static unsigned descriptors(void)
 int main(void)
 {
     pthread_t thread[3];
-    uint64_t sum = fill(10, 1);
+    uint64_t sum = fill(10, 1) + load();
     int status = 0;
     for (uintptr_t i = 0; i < 3; i++)
         pthread_create(&thread[i], NULL, work, (void *)i);
@@ -68,7 +83,7 @@ int main(void)
     }
     pid_t child = fork();
     if (!child)
-        _exit((int)(fill(5, 9) % 100));
+        _exit((int)((fill(5, 9) + load()) % 100));
     waitpid(child, &status, 0);
     printf("%ju %d %u\n", (uintmax_t)sum, status, descriptors());
     return 0;
