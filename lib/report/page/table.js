@@ -87,7 +87,7 @@ class Table {
         name.title = text;
         name.addEventListener("click", () => this.onPick(text));
         if (module >= 0 && model.frameKind[row.frame] === KIND_NAMED)
-            cell.append(element("span", "quiet", model.modules[module].name));
+            cell.append(" ", element("span", "quiet", model.modules[module].name));
         const made = element("tr", "", cell);
         for (const key of ["self", "total"]) {
             const share = element("td", `share ${key}`, element("span", "", formatShare(row[key], this.whole)));
