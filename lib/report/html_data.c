@@ -1,5 +1,6 @@
 #include "html_data.h"
 
+#include "coverage.h"
 #include "process.h"
 
 #include <stdlib.h>
@@ -74,13 +75,14 @@ static void put_program(FILE *out, const struct write_input *input)
             header->threads_seen, running ? ULL(process_rss_anon(header->pid)) : 0);
     put_member(out, "exe", header->exe);
     put_member(out, "command", header->command);
-    put_member(out, "malloc_owner", header->malloc_owner);
-    fprintf(out, ",\"malloc_elsewhere\":%d}", (header->flags & HT_FLAG_MALLOC_ELSEWHERE) != 0);
+    char problem[COVERAGE_MAX];
+    put_member(out, "problem", coverage_problem(profile, problem) ? problem : "");
+    putc('}', out);
 }
 
 static void put_totals(FILE *out, const struct profile *profile)
 {
-    fprintf(out, ",\"totals\":{\"peak\":%llu", ULL(reader_value(&profile->header.peak_bytes)));
+    fprintf(out, ",\"totals\":{\"peak\":%llu", ULL(coverage_peak(profile)));
     for (uint32_t kind = 1; kind < HT_KINDS; kind++) {
         const struct profile_totals *total = &profile->total[kind];
         fprintf(out, ",\"%s\":{\"allocs\":%llu,\"alloc_bytes\":%llu,\"live\":%llu,\"live_bytes\":%llu}",

@@ -28,8 +28,8 @@ for i in range(1, count + 1):
     # Mostly deeper, sometimes back to a frame further out, as programs do; never beyond 60.
     parent = last
     if depth[parent] >= 60 or choose.random() < 0.25:
-        for _ in range(choose.randrange(1, 6)):
-            parent = struct.unpack("<II", nodes[parent])[0] if depth[parent] > 4 else parent
+        for _ in range(choose.randrange(1, 8)):
+            parent = struct.unpack("<II", nodes[parent])[0] if depth[parent] > 1 else parent
     node = struct.pack("<II", parent, 1 + choose.randrange(places))
     while node in known:
         node = struct.pack("<II", parent, 1 + choose.randrange(places))

@@ -40,7 +40,7 @@ class Summary {
         const parts = [`PID ${program.pid}`, states[program.state], count(program.threads, "thread", "threads")];
         if (program.started)
             parts.splice(1, 0, `started ${new Date(program.started).toISOString().slice(0, 19).replace("T", " ")} UTC`);
-        if (program.started && program.until > program.started)
+        if (program.started && program.until - program.started > 50)
             parts.push(`${this.ended ? "last event" : "read"} after ${shortTime(program.until - program.started)}`);
         document.getElementById("meta").textContent = parts.join(" · ");
         document.getElementById("made").textContent = `heaptap ${this.data.heaptap}`;
@@ -110,15 +110,13 @@ class Summary {
                 cut += model.total(column)[i];
         }
         if (whole && named < 0.9995 * whole)
-            this.note(named < 0.9 * whole ? "warn" : "", `${formatShare(named, whole)} of the allocated bytes are in functions with names; the rest shows as module and offset. Debug files give names: heaptap dump --debug-dir.`);
+            this.note(named < 0.9 * whole ? "warn" : "", `${formatShare(named, whole)} of the allocated bytes are in functions with names; the rest shows as module and offset. Debug files give names: `, element("code", "", "heaptap dump --debug-dir DIR"));
         if (cut || this.cuts.length)
             this.noteList("", `${formatShare(cut, whole)} of the allocated bytes have a stack that is cut short or missing`,
                 this.cuts.length ? this.cuts : ["its root says why"]);
-        if (program.malloc_elsewhere)
-            this.note("warn", `malloc resolves to ${visible(program.malloc_owner)}, not to heaptap: what the program allocates there is not seen.`);
+        if (program.problem)
+            this.note("warn", visible(program.problem));
         if (program.rss)
             this.note("", `${formatBytes(totals.heap.live_bytes)} of heap are tracked; the process has ${formatBytes(program.rss)} of anonymous memory.`);
-        if (!totals.heap.allocs)
-            this.note("warn", "No heap allocation was recorded: a program that brings its own malloc is not seen.");
     }
 }
