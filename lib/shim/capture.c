@@ -9,6 +9,7 @@
     8u /* a deeper stack is cut at a multiple of this part of depth_max, counted from its outermost frame */
 #define EXTRA_FRAMES 65536u
 #define NONE UINT32_MAX
+#define UNKNOWN (HT_CUTS + 1) /* the walk has come to a pc without a rule */
 
 INLINE bool load(struct walk *walk, uintptr_t address, uintptr_t *value)
 {
@@ -150,21 +151,21 @@ INLINE bool rejoins(struct thread *t, struct reuse *reuse)
 
 /*
  * Follows rules until the stack ends or rejoins the last one. New frames go to t->fresh, innermost first, as far as there is room; *total counts them all.
- * Returns why the walk ended (0: complete or rejoined), or HT_CUTS when a rule needs registers that this walk does not follow.
+ * Returns why the walk ended (0: complete or rejoined), HT_CUTS when a rule needs registers that this walk does not follow, or UNKNOWN; `taught`: goes on
+ * after that with walk->rule.
  */
-static enum ht_cut follow(struct thread *t, struct reuse *reuse, uint32_t *total)
+static unsigned follow(struct thread *t, struct reuse *reuse, uint32_t *total, bool taught)
 {
     struct walk *walk = &t->walk;
     const struct rule *rule = &walk->rule;
-    *total = 0;
-    for (unsigned steps = 0; steps < EXTRA_FRAMES; steps++) {
+    for (unsigned steps = *total; steps < EXTRA_FRAMES; steps++) {
         if (rejoins(t, reuse)) {
             reuse->kept = reuse->next + 1;
             return 0;
         }
-        enum ht_cut why = rules_find(walk->at.pc, walk->exact, &walk->rule);
-        if (UNLIKELY(why))
-            return why;
+        if (UNLIKELY(!taught && !rules_look(walk->at.pc, walk->exact, &walk->rule)))
+            return UNKNOWN;
+        taught = false;
         struct fresh *fresh = &t->fresh[MIN(*total, t->depth_max)]; /* there is one more than depth_max */
         note(walk, fresh);
         ++*total;
@@ -178,6 +179,19 @@ static enum ht_cut follow(struct thread *t, struct reuse *reuse, uint32_t *total
             return 0;
     }
     return HT_CUT_DEPTH;
+}
+
+/* The whole walk. Rules are taught from here, where little of the program's stack is in use. */
+INLINE unsigned walk_out(struct thread *t, struct reuse *reuse, uint32_t *total)
+{
+    *total = 0;
+    unsigned why = follow(t, reuse, total, false);
+    while (UNLIKELY(why == UNKNOWN)) {
+        why = rules_learn(t->walk.at.pc, t->walk.exact, &t->walk.rule);
+        if (!why)
+            why = follow(t, reuse, total, true);
+    }
+    return why;
 }
 
 INLINE void begin(struct thread *t, unsigned registers, bool exact, struct reuse *reuse)
@@ -201,7 +215,7 @@ static COLD enum ht_cut follow_all(struct thread *t, struct reuse *reuse, uint32
     arch_here(&t->walk.at);
     t->frame_count = 0;
     begin(t, ARCH_REGS, true, reuse);
-    enum ht_cut why = follow(t, reuse, total);
+    unsigned why = walk_out(t, reuse, total);
     return why == HT_CUTS ? HT_CUT_REFUSED : why;
 }
 
@@ -214,7 +228,7 @@ static COLD enum ht_cut follow_anew(struct thread *t, struct reuse *reuse, uint3
     t->walk.at.reg[1] = first->fp;
     t->frame_count = 0;
     begin(t, ARCH_REGS_FAST, false, reuse);
-    return follow(t, reuse, total);
+    return walk_out(t, reuse, total);
 }
 
 /*
@@ -278,7 +292,7 @@ uint32_t capture(struct thread *t, enum ht_cut *cut)
     uint32_t fresh;
     t->walk.at.pc = arch_pc(t->walk.at.pc);
     begin(t, ARCH_REGS_FAST, false, &reuse);
-    *cut = follow(t, &reuse, &fresh);
+    *cut = walk_out(t, &reuse, &fresh);
     if (UNLIKELY(*cut == HT_CUTS))
         *cut = follow_all(t, &reuse, &fresh);
     else if (UNLIKELY(reuse.kept && reuse.kept + fresh > t->depth_max))

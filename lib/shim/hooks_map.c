@@ -21,21 +21,20 @@ INLINE bool from_allocator(uintptr_t pc)
 }
 
 /* Takes out what a call is about to replace. All but the last few are accounted for at once. */
-static void take_maps(struct thread *t, const void *p, uint64_t size, struct record_taken *taken)
+static void take_maps(struct thread *t, const void *p, uint64_t size)
 {
-    while (record_take_maps(t, p, size, taken))
-        record_unmapped(t, p, size, taken);
+    while (record_take_maps(t, p, size))
+        record_unmapped(t, p, size);
 }
 
-INLINE void *hook_mapped(struct thread *t, struct guard *guard, void *p, uint64_t size, int protection,
-                         const struct record_taken *taken)
+INLINE void *hook_mapped(struct thread *t, struct guard *guard, void *p, uint64_t size, int protection)
 {
     if (p == FAILED) {
-        record_put_back_maps(t, taken);
+        record_put_back_maps(t);
     } else {
         arch_caller(&t->walk.at);
-        if (taken->count)
-            record_unmapped(t, p, size, taken);
+        if (t->taken.count)
+            record_unmapped(t, p, size);
         record_map(t, p, size, protection ? HT_KIND_MAP : HT_KIND_RESERVE);
     }
     hook_leave(t, guard, p);
@@ -46,16 +45,15 @@ INLINE void *hook_mapped(struct thread *t, struct guard *guard, void *p, uint64_
     HOOK(void *, name, (void *at, size_t size, int protection, int flags, int fd, offset_type offset))                 \
     {                                                                                                                  \
         struct guard guard;                                                                                            \
-        struct record_taken taken;                                                                                     \
         struct thread *t = ENTER(&guard);                                                                              \
         if (!t)                                                                                                        \
             return real.name(at, size, protection, flags, fd, offset);                                                 \
         uint64_t bytes = align_up(size, PAGE);                                                                         \
-        taken.count = 0;                                                                                               \
+        t->taken.count = 0;                                                                                            \
         if ((flags & MAP_FIXED) && !(flags & FLAG_FIXED_NOREPLACE))                                                    \
-            take_maps(t, at, bytes, &taken);                                                                           \
+            take_maps(t, at, bytes);                                                                                   \
         void *p = real.name(at, size, protection, flags, fd, offset);                                                  \
-        return hook_mapped(t, &guard, p, bytes, protection, &taken);                                                   \
+        return hook_mapped(t, &guard, p, bytes, protection);                                                           \
     }
 MMAP_HOOK(mmap, long)
 MMAP_HOOK(mmap64, int64_t)
@@ -63,28 +61,27 @@ MMAP_HOOK(mmap64, int64_t)
 HOOK(int, munmap, (void *at, size_t size))
 {
     struct guard guard;
-    struct record_taken taken;
     struct thread *t = ENTER(&guard);
     if (!t)
         return real.munmap(at, size);
     uint64_t bytes = align_up(size, PAGE);
-    taken.count = 0;
+    t->taken.count = 0;
     if (bytes && !((uintptr_t)at & (PAGE - 1)))
-        take_maps(t, at, bytes, &taken);
+        take_maps(t, at, bytes);
     int error = real.munmap(at, size);
     if (error)
-        record_put_back_maps(t, &taken);
+        record_put_back_maps(t);
     else
-        record_unmapped(t, at, bytes, &taken);
+        record_unmapped(t, at, bytes);
     hook_leave(t, &guard, at);
     return error;
 }
 
-static int protection_of(const struct record_taken *taken)
+static int protection_of_taken(const struct thread *t)
 {
-    if (!taken->count)
+    if (!t->taken.count)
         return PROT_READ;
-    const struct ht_site *site = SECTION_RECORD(const struct ht_site, HT_SITES, taken->map[0].site);
+    const struct ht_site *site = SECTION_RECORD(const struct ht_site, HT_SITES, t->taken.map[0].site);
     return site->kind == HT_KIND_RESERVE ? PROT_NONE : PROT_READ;
 }
 
@@ -92,23 +89,22 @@ static int protection_of(const struct record_taken *taken)
 HOOK(void *, mremap, (void *at, size_t size, size_t new_size, int flags, void *new_at))
 {
     struct guard guard;
-    struct record_taken taken;
     struct thread *t = ENTER(&guard);
     if (!t)
         return real.mremap(at, size, new_size, flags, new_at);
     uint64_t bytes = align_up(size, PAGE), new_bytes = align_up(new_size, PAGE);
-    taken.count = 0;
+    t->taken.count = 0;
     if (bytes && !(flags & MREMAP_DONTUNMAP))
-        take_maps(t, at, bytes, &taken);
+        take_maps(t, at, bytes);
     void *p = real.mremap(at, size, new_size, flags, new_at);
     if (p == FAILED) {
-        record_put_back_maps(t, &taken);
+        record_put_back_maps(t);
     } else {
-        int protection = protection_of(&taken);
-        record_unmapped(t, at, bytes, &taken);
+        int protection = protection_of_taken(t);
+        record_unmapped(t, at, bytes);
         if (flags & MREMAP_FIXED) {
-            take_maps(t, new_at, new_bytes, &taken);
-            record_unmapped(t, new_at, new_bytes, &taken);
+            take_maps(t, new_at, new_bytes);
+            record_unmapped(t, new_at, new_bytes);
         }
         arch_caller(&t->walk.at);
         record_map(t, p, new_bytes, protection ? HT_KIND_MAP : HT_KIND_RESERVE);

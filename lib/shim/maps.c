@@ -1,6 +1,8 @@
 #include "maps.h"
 
 #include "memory.h"
+#include "sys.h"
+#include <common/arch.h>
 #include "section.h"
 
 #define LOCK_TRIES 20000u

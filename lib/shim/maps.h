@@ -5,7 +5,7 @@
 #ifndef HEAPTAP_MAPS_H
 #define HEAPTAP_MAPS_H
 
-#include "thread.h"
+#include <common/base.h>
 
 void maps_init(uint32_t rows);
 
@@ -13,6 +13,13 @@ struct map {
     uintptr_t start, size;
     uint32_t site;
     uint32_t birth;
+};
+
+/* What one call takes out, to be put back if the real call fails (record.h). */
+#define MAPS_TAKEN_MAX 4
+struct maps_taken {
+    struct map map[MAPS_TAKEN_MAX];
+    unsigned count;
 };
 
 /* False: no row, or the table is busy. Context: the thread's own hook. */

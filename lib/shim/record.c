@@ -186,20 +186,21 @@ void record_map(struct thread *t, const void *p, uint64_t size, enum ht_kind kin
     insert_map(t, &map);
 }
 
-bool record_take_maps(struct thread *t, const void *p, uint64_t size, struct record_taken *taken)
+bool record_take_maps(struct thread *t, const void *p, uint64_t size)
 {
+    struct maps_taken *taken = &t->taken;
     bool busy = false;
     taken->count = 0;
-    while (taken->count < RECORD_TAKEN_MAX &&
-           maps_take((uintptr_t)p, (uintptr_t)size, &taken->map[taken->count], &busy))
+    while (taken->count < MAPS_TAKEN_MAX && maps_take((uintptr_t)p, (uintptr_t)size, &taken->map[taken->count], &busy))
         taken->count++;
     if (busy)
         slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
-    return taken->count == RECORD_TAKEN_MAX;
+    return taken->count == MAPS_TAKEN_MAX;
 }
 
-void record_unmapped(struct thread *t, const void *p, uint64_t size, const struct record_taken *taken)
+void record_unmapped(struct thread *t, const void *p, uint64_t size)
 {
+    const struct maps_taken *taken = &t->taken;
     uintptr_t start = (uintptr_t)p, end = start + (uintptr_t)size;
     clock_tick(t);
     for (unsigned i = 0; i < taken->count; i++) {
@@ -219,8 +220,9 @@ void record_unmapped(struct thread *t, const void *p, uint64_t size, const struc
     stack_forget(&t->stack, start, end);
 }
 
-void record_put_back_maps(struct thread *t, const struct record_taken *taken)
+void record_put_back_maps(struct thread *t)
 {
+    const struct maps_taken *taken = &t->taken;
     for (unsigned i = 0; i < taken->count; i++)
         if (!maps_insert(&taken->map[i]))
             slot_lose(t->slot, HT_LOST_MAP_FULL, 1);

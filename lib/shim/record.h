@@ -31,15 +31,9 @@ bool record_is_live(const void *p);
 /* A mapping of whole pages was made; it replaces what was there (record_unmap came first). */
 void record_map(struct thread *t, const void *p, uint64_t size, enum ht_kind kind);
 
-/* What an unmapping took out of the table, to be put back if the real call fails. */
-#define RECORD_TAKEN_MAX 4
-struct record_taken {
-    struct map map[RECORD_TAKEN_MAX];
-    unsigned count;
-};
-/* Takes out what [p, p + size) overlaps, at most RECORD_TAKEN_MAX mappings a call; true if there may be more. Parts that stay are put back by record_unmapped. */
-bool record_take_maps(struct thread *t, const void *p, uint64_t size, struct record_taken *taken);
-void record_unmapped(struct thread *t, const void *p, uint64_t size, const struct record_taken *taken);
-void record_put_back_maps(struct thread *t, const struct record_taken *taken);
+/* Takes out into t->taken what [p, p + size) overlaps, at most MAPS_TAKEN_MAX mappings a call; true if there may be more. Parts that stay are put back by record_unmapped. */
+bool record_take_maps(struct thread *t, const void *p, uint64_t size);
+void record_unmapped(struct thread *t, const void *p, uint64_t size);
+void record_put_back_maps(struct thread *t);
 
 #endif

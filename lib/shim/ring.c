@@ -147,18 +147,17 @@ static void write(struct thread *t, const struct ht_event *event)
 void ring_write_slow(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,
                      uint32_t site)
 {
-    struct ht_event event;
     if (!blocks)
         return;
     if ((uint32_t)t->now_ns != word_get(&t->slot->time_lo)) {
         word_set(&t->slot->time_lo, (uint32_t)t->now_ns);
-        event = (struct ht_event){0, (uint32_t)t->now_ns, (uint32_t)(t->now_ns >> 32), HT_EVENT_TIME};
-        write(t, &event);
+        t->event = (struct ht_event){0, (uint32_t)t->now_ns, (uint32_t)(t->now_ns >> 32), HT_EVENT_TIME};
+        write(t, &t->event);
     }
     if (size >> 32) {
-        event = (struct ht_event){0, (uint32_t)(size >> 32), 0, HT_EVENT_HIGH};
-        write(t, &event);
+        t->event = (struct ht_event){0, (uint32_t)(size >> 32), 0, HT_EVENT_HIGH};
+        write(t, &t->event);
     }
-    event = (struct ht_event){(uint32_t)address, (uint32_t)size, site, ring_head(type, flags, address)};
-    write(t, &event);
+    t->event = (struct ht_event){(uint32_t)address, (uint32_t)size, site, ring_head(type, flags, address)};
+    write(t, &t->event);
 }

@@ -61,7 +61,7 @@ INLINE bool has_generation(const struct rule *rule, uint16_t wanted)
 }
 
 /* Copies the rule if it is there. The writer may be putting another rule in its place: read the key before and after. */
-INLINE bool look(uintptr_t pc, bool exact, struct rule *out)
+bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 {
     uint16_t high = high_part(pc, exact);
     uint16_t now = (uint16_t)word_get(&generation);
@@ -141,7 +141,7 @@ static void ask(void *argument)
     struct question *question = argument;
     struct rule *rule = question->rule;
     uintptr_t pc = question->pc;
-    if (look(pc, question->exact, rule)) /* another thread was first */
+    if (rules_look(pc, question->exact, rule)) /* another thread was first */
         return;
     *rule = (struct rule){.kind = RULE_NO_TABLE};
     const struct module *module = modules_find(question->exact ? pc : pc - 1);
@@ -168,7 +168,7 @@ static void ask(void *argument)
     word_publish(&room->pc_lo, (uint32_t)pc);
 }
 
-static COLD enum ht_cut learn(uintptr_t pc, bool exact, struct rule *out)
+COLD enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)
 {
     struct question question = {.pc = pc, .exact = exact, .rule = out};
     if (!cold_run(&door, ask, &question))
@@ -184,13 +184,6 @@ static COLD enum ht_cut learn(uintptr_t pc, bool exact, struct rule *out)
             return HT_CUT_BUSY;
     }
     return question.why;
-}
-
-enum ht_cut rules_find(uintptr_t pc, bool exact, struct rule *out)
-{
-    if (LIKELY(look(pc, exact, out)))
-        return 0;
-    return learn(pc, exact, out);
 }
 
 void rules_forget(void)

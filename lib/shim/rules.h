@@ -10,11 +10,17 @@
 bool rules_init(void);
 
 /*
- * Copies the rule for a pc to *out. 0: done; else why there is none (HT_CUT_BUSY, HT_CUT_FROZEN, HT_CUT_FULL).
+ * Copies the rule for a pc to *out. False: it is not known yet.
  * exact: pc is an interrupted instruction, not a return address.
- * Context: any thread in its hook. Steady state: loads only.
+ * Context: any thread in its hook. Loads only.
  */
-enum ht_cut rules_find(uintptr_t pc, bool exact, struct rule *out);
+bool rules_look(uintptr_t pc, bool exact, struct rule *out);
+
+/*
+ * Has a rule taught that rules_look did not find, and copies it to *out. 0: done; else why there is none (HT_CUT_BUSY, HT_CUT_FULL).
+ * Context: as above; cold. The caller should not be deep in its own stack.
+ */
+enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out);
 
 /* All rules become unknown: something was unloaded. Context: holding the teacher's lock. */
 void rules_forget(void);

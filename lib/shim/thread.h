@@ -8,6 +8,7 @@
 #ifndef HEAPTAP_THREAD_H
 #define HEAPTAP_THREAD_H
 
+#include "maps.h"
 #include "rule.h"
 #include "sys.h"
 
@@ -94,6 +95,8 @@ struct thread {
     uint32_t nested_count;             /* places in use */
 
     struct walk walk;
+    struct maps_taken taken;
+    struct ht_event event;          /* being written (ring.c) */
     struct memo memo[THREAD_MEMOS]; /* sites of nodes seen last */
 
     /* The last stack, outermost frame first (capture.c). Each array has depth_max elements, `word` FRAME_WORDS times as many. */
