@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static const struct tool_verb verbs[] = {
+    {"run", "profile a command", help_run, cmd_run},
     {"dump", "convert a buffer to a profile", help_dump, cmd_dump},
     {"info", "what is in a buffer: identity, tables, coverage, losses", help_info, cmd_info},
     {"events", "the last events, as text", help_events, cmd_events},
@@ -110,7 +111,7 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
     fputs("\nheaptap VERB --help tells more, heaptap --version the version.\n"
-          "To record: LD_PRELOAD=/path/to/libheaptap.so PROGRAM ...\n",
+          "To record without it: LD_PRELOAD=/path/to/libheaptap.so COMMAND ...\n",
           out);
 }
 

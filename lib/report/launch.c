@@ -181,7 +181,7 @@ static bool read_kind(Elf *elf, int fd, struct kind *kind)
     size_t segments;
     GElf_Phdr segment;
     *kind = (struct kind){.loaded = false};
-    if (!gelf_getehdr(elf, &kind->header) || elf_getphdrnum(elf, &segments) != 0)
+    if (!gelf_getehdr(elf, &kind->header) || elf_getphdrnum(elf, &segments) != 0 || !segments)
         return false;
     for (size_t i = 0; i < segments; i++) {
         if (!gelf_getphdr(elf, (int)i, &segment))

@@ -153,7 +153,6 @@ void sheet_path(const struct sheet *sheet, unsigned indent, unsigned lines_max, 
     struct path path = {sheet, indent, lines_max, 1, 0, 0};
     struct top_walk walk = top_walk(site);
     uint32_t frame, next;
-    fprintf(sheet->out, "%*s", (int)indent, "");
     bool more = top_next(&walk, names, &frame);
     for (bool first = true; more; first = false, frame = next) {
         unsigned times = 1;

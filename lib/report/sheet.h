@@ -38,7 +38,7 @@ void sheet_heading(const struct sheet *sheet, const char *text);
 /*
  * A site's stack as `NAME (FILE:LINE) < CALLER < ...`, innermost first, on at most lines_max lines; recursion is `NAME (FILE:LINE) N times`, and frames that find no room are
  * counted. Names are
- * resolved (top_resolve).
+ * resolved (top_resolve). Begins where the line is, after `indent` columns that the caller printed.
  */
 void sheet_path(const struct sheet *sheet, unsigned indent, unsigned lines_max, const struct names *names,
                 const struct profile_site *site);

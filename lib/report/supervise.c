@@ -48,7 +48,7 @@ static _Noreturn void become_command(const struct supervise *supervise, const st
     sigaction(SIGCHLD, &signals->child_before, NULL);
     sigaction(SIGPIPE, &signals->pipe_before, NULL);
     sigprocmask(SIG_SETMASK, &signals->before, NULL);
-    execvpe(supervise->argv[0], supervise->argv, supervise->environment);
+    execvp(supervise->argv[0], supervise->argv);
     int error = errno;
     (void)!write(tell, &error, sizeof error);
     _exit(127);

@@ -11,7 +11,6 @@
 
 struct supervise {
     char *const *argv;
-    char *const *environment;
     int watch_fd; /* `watch` is called when it is readable; -1: none */
     void (*watch)(void *arg);
     void *watch_arg;

@@ -49,6 +49,7 @@ static void print_sites(const struct report *report, const struct section *secti
         fprintf(sheet->out, "%s%10s%s %8s  in %s %s\n", sheet_bold(sheet), human_bytes(bytes, sites[i].bytes),
                 sheet_plain(sheet), human_share(share, sites[i].bytes, top->bytes),
                 human_count(blocks, sites[i].blocks), plural(sites[i].blocks, "block", "blocks"));
+        fputs("    ", sheet->out);
         sheet_path(sheet, 4, PATH_LINES, report->names, sites[i].site);
     }
 }

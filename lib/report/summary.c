@@ -1,0 +1,87 @@
+#include "summary.h"
+
+#include "coverage.h"
+#include "human.h"
+#include "sheet.h"
+
+#include <common/text.h>
+#include <string.h>
+
+#define SITES_SHOWN 3
+#define PREFIX "heaptap: "
+
+static void print_figures(const struct sheet *sheet, const struct profile *profile)
+{
+    const struct profile_totals *heap = &profile->total[HT_KIND_HEAP];
+    char program[256], peak[HUMAN_MAX], left[HUMAN_MAX], blocks[HUMAN_MAX], all[HUMAN_MAX], all_blocks[HUMAN_MAX],
+        text[768];
+    err_safe_text(program, sizeof program, text_basename(profile->header.exe));
+    snprintf(text, sizeof text, PREFIX "%s: heap at its peak %s; %s %s in %s %s; allocated %s in %s", program,
+             human_bytes(peak, coverage_peak(profile)), profile->process == READER_ENDED ? "left at the end" : "now",
+             human_bytes(left, heap->live_bytes), human_count(blocks, heap->live), heap->live == 1 ? "block" : "blocks",
+             human_bytes(all, heap->alloc_bytes), human_count(all_blocks, heap->allocs));
+    sheet_wrapped(sheet, 0, text);
+}
+
+static void print_sites(const struct sheet *sheet, struct names *names, const struct top *top,
+                        const struct top_site *sites, const char *of_what)
+{
+    char bytes[HUMAN_MAX], share[HUMAN_MAX];
+    fprintf(sheet->out, PREFIX "largest sites of what %s:\n", of_what);
+    for (uint32_t i = 0; i < top->count; i++) {
+        int indent = fprintf(sheet->out, "%10s %8s  ", human_bytes(bytes, sites[i].bytes),
+                             human_share(share, sites[i].bytes, top->bytes));
+        sheet_path(sheet, (unsigned)MAX(indent, 0), 2, names, sites[i].site);
+    }
+}
+
+static void add_loss(struct text *text, uint64_t count, const char *what)
+{
+    char number[HUMAN_MAX];
+    if (!count)
+        return;
+    text_append(text, text->length ? "; " : PREFIX "lost: ");
+    text_append(text, human_count(number, count));
+    text_char(text, ' ');
+    text_append(text, what);
+}
+
+/* What changes figures or stacks; what the ring has forgotten does not. */
+static void print_losses(const struct sheet *sheet, const struct profile *profile)
+{
+    char line[2048], *at = line;
+    struct text text = {.at = at, .capacity = sizeof line};
+    line[0] = 0;
+    for (int cause = 0; cause < HT_LOSSES; cause++) {
+        bool cut = cause >= HT_LOST_CUT_DEPTH && cause <= HT_LOST_CUT_FULL;
+        if (!cut && cause != HT_LOST_OVERWRITTEN && cause != HT_LOST_RING_DROPPED && cause != HT_LOST_SHARED_SLOT)
+            add_loss(&text, profile->lost[cause], profile_loss_text[cause]);
+    }
+    add_loss(&text, coverage_cut(profile), "stacks cut short");
+    add_loss(&text, reader_value(&profile->header.modules_lost), "modules without a row");
+    add_loss(&text, profile->damaged, "references that lead nowhere");
+    sheet_wrapped(sheet, 0, text.length ? line : PREFIX "nothing was lost");
+}
+
+bool summary_write(FILE *out, struct names *names, struct err *err)
+{
+    struct sheet sheet;
+    struct top_site sites[SITES_SHOWN];
+    const struct profile *profile = names->profile;
+    char problem[COVERAGE_MAX], line[COVERAGE_MAX + sizeof PREFIX];
+    bool left = profile->total[HT_KIND_HEAP].live_bytes != 0;
+    struct top top = top_sites(profile, left ? PROFILE_INUSE : PROFILE_ALLOC, sites, SITES_SHOWN);
+    if (!top_resolve(names, sites, top.count, err))
+        return false;
+    sheet_open(&sheet, out);
+    if (coverage_problem(profile, problem)) {
+        snprintf(line, sizeof line, PREFIX "%s", problem);
+        sheet_wrapped(&sheet, 0, line);
+    }
+    if (profile->total[HT_KIND_HEAP].allocs)
+        print_figures(&sheet, profile);
+    if (top.count)
+        print_sites(&sheet, names, &top, sites, left ? "is left" : "was allocated");
+    print_losses(&sheet, profile);
+    return true;
+}

@@ -1,0 +1,121 @@
+#include "run_results.h"
+#include "tool.h"
+
+#include <report/launch.h>
+#include <report/output.h>
+#include <report/supervise.h>
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char help_run[] =
+    "usage: heaptap run [-o OUT] [--] COMMAND [ARGUMENT...]\n"
+    "\n"
+    "Runs a command with libheaptap.so preloaded and waits for it. Signals that are sent to heaptap are passed on. At "
+    "the end a\n"
+    "summary goes to stderr. The exit status is the command's, 128 + N when signal N ended it; 1 when it could not be "
+    "profiled.\n"
+    "\n"
+    "  -o, --output OUT  write the profile of the command there; the name tells the format (.pb.gz, .txt, .html, "
+    ".folded,\n"
+    "                    .raw). Profiles of other processes become OUT.PROGRAM.PID. Without it the buffers are kept\n"
+    "  -h, --help        this text\n"
+    "\n"
+    "The HEAPTAP_ variables hold as ever, but for HEAPTAP_OUT. HEAPTAP_LIB names a libheaptap.so that is not beside "
+    "this tool.\n";
+
+struct options {
+    const char *output;
+    int format; /* enum convert_format, if there is an output */
+    char **command;
+};
+
+static int read_options(const struct tool_verb *verb, int argc, char **argv, struct options *options)
+{
+    static const struct option longs[] = {
+        {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
+    *options = (struct options){.format = -1};
+    for (int found; (found = getopt_long(argc, argv, "+:o:h", longs, NULL)) != -1;) {
+        switch (found) {
+        case 'o': options->output = optarg; break;
+        case 'h': return -1;
+        default: return tool_bad_option(verb, found, argv);
+        }
+    }
+    if (optind == argc)
+        return tool_usage(verb, "needs a command");
+    options->command = argv + optind;
+    if (options->output)
+        options->format = convert_format_by_path(options->output);
+    if (options->output && options->format < 0)
+        return tool_usage(verb, "the name %s does not tell the format", options->output);
+    return TOOL_DONE;
+}
+
+/* That a profile can be written there shows before the command runs, not after hours. */
+static bool try_output(const char *path, struct err *err)
+{
+    struct output output;
+    return !path || (output_open(&output, path, err) && output_close(&output, false, err));
+}
+
+static bool set_environment(const struct family *family, const char *library, struct err *err)
+{
+    char pattern[1024];
+    const char *before = getenv("LD_PRELOAD");
+    char *preload = NULL;
+    family_pattern(family, pattern, sizeof pattern);
+    if (strlen(pattern) > 255)
+        return err_set(err, "%s: the name is too long for buffers", family->directory);
+    /* In front: what stands behind is found next, another malloc for instance. */
+    bool there = before && strstr(before, library);
+    if (asprintf(&preload, "%s%s%s", there ? "" : library, before && *before && !there ? ":" : "",
+                 before ? before : "") < 0)
+        return err_set(err, "no memory for the environment");
+    bool done = setenv("LD_PRELOAD", preload, 1) == 0 && setenv("HEAPTAP_OUT", pattern, 1) == 0;
+    free(preload);
+    return done ? true : err_set(err, "no memory for the environment");
+}
+
+static void look_at_family(void *arg)
+{
+    family_look(arg);
+}
+
+static int run(const struct options *options, struct family *family, const char *library, const char *program)
+{
+    struct err err;
+    const struct supervise supervise = {
+        .argv = options->command, .watch_fd = family->watch_fd, .watch = look_at_family, .watch_arg = family};
+    struct run_results results = {.family = family,
+                                  .output = options->output,
+                                  .format = (enum convert_format)options->format,
+                                  .command = options->command[0],
+                                  .program = program};
+    if (!set_environment(family, library, &err) || !supervise_run(&supervise, &results.pid, &results.status, &err))
+        return tool_fail(&err);
+    int status = supervise_exit_status(results.status);
+    return run_results(&results) || status ? status : TOOL_FAILED;
+}
+
+int cmd_run(const struct tool_verb *verb, int argc, char **argv)
+{
+    struct options options;
+    struct family family;
+    struct err err;
+    char library[LAUNCH_PATH_MAX], path[LAUNCH_PATH_MAX], program[LAUNCH_PATH_MAX];
+    int status = read_options(verb, argc, argv, &options);
+    if (status != TOOL_DONE)
+        return status < 0 ? tool_help(verb) : status;
+    if (getenv("HEAPTAP_OUT"))
+        return tool_usage(verb,
+                          "HEAPTAP_OUT is set, and run itself names the buffers: unset it, and use -o or HEAPTAP_DIR");
+    if (!launch_library(library, &err) || !launch_find(options.command[0], path, &err) ||
+        !launch_check(path, library, program, &err) || !try_output(options.output, &err) || !family_open(&family, &err))
+        return tool_fail(&err);
+    status = run(&options, &family, library, program);
+    family_close(&family);
+    return status;
+}

@@ -1,0 +1,239 @@
+#include "run_results.h"
+
+#include "progress.h"
+#include "tool.h"
+
+#include <report/output.h>
+#include <report/summary.h>
+
+#include <common/text.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LINES_MAX 5 /* of one kind, of as many processes as there may be */
+
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+    char raw[8192], text[8192];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(raw, sizeof raw, format, arguments);
+    va_end(arguments);
+    err_safe_text(text, sizeof text, raw);
+    fprintf(stderr, "heaptap: %s\n", text);
+}
+
+static const char *program_of(const struct family_file *file)
+{
+    return text_basename(file->summary.header.exe);
+}
+
+static bool lives(const struct family_file *file)
+{
+    return file->usable && file->summary.process != READER_ENDED;
+}
+
+/* ---- Nothing there ---- */
+
+static bool is_chosen(const char *only, const char *program)
+{
+    return text_match(only, strchr(only, '/') ? program : text_basename(program));
+}
+
+static void tell_nothing(const struct run_results *results)
+{
+    const char *only = getenv("HEAPTAP_ONLY"), *children = getenv("HEAPTAP_CHILDREN");
+    char *program = realpath(results->program, NULL);
+    if (only && *only && program && !is_chosen(only, program))
+        say("nothing was recorded of %s: HEAPTAP_ONLY=%s does not choose %s", results->command, only, program);
+    else if (children && strcmp(children, "-") == 0)
+        say("nothing was recorded of %s: it runs below a process recorded with HEAPTAP_CHILDREN=0", results->command);
+    else
+        say("nothing was recorded of %s: no buffer appeared in %s; there was no room for one, or the program is not "
+            "what "
+            "it seems to be (HEAPTAP_LOG=1 tells)",
+            results->command, results->family->directory);
+    free(program);
+}
+
+/* ---- The summary ---- */
+
+static bool summarize(const struct family_file *own, struct err *err)
+{
+    struct reader reader;
+    struct profile profile;
+    struct names names = {0};
+    if (!family_read(own, &reader, err))
+        return false;
+    bool done = profile_load(&profile, &reader, err);
+    reader_close(&reader);
+    struct symbolize *symbolize = done ? symbolize_new(&profile, &(struct symbolize_options){.sysroot = NULL}) : NULL;
+    done = done && names_init(&names, &profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
+           summary_write(stderr, &names, err);
+    names_free(&names);
+    symbolize_free(symbolize);
+    profile_free(&profile);
+    return done;
+}
+
+/* ---- With -o ---- */
+
+/* OUT for the command's own process, OUT.EXE.PID for others, and a number where one process recorded twice. */
+static void name_output(const struct run_results *results, const struct family_file *file, char *to, size_t capacity)
+{
+    char program[64];
+    snprintf(program, sizeof program, "%s", program_of(file));
+    for (char *at = program; *at; at++)
+        if ((unsigned char)*at <= ' ' || *at == 127 || *at == '/')
+            *at = '_';
+    int length = snprintf(to, capacity, "%s.%s.%u", results->output, program, file->summary.header.pid);
+    for (int n = 1; n < 1000 && length > 0 && (size_t)length + 8 < capacity && access(to, F_OK) == 0; n++)
+        snprintf(to + length, capacity - (size_t)length, ".%d", n);
+}
+
+static bool convert(const struct run_results *results, const struct family_file *file, const char *path,
+                    struct err *err)
+{
+    struct output output;
+    struct reader reader;
+    struct progress progress;
+    struct convert_options options = {.format = results->format, .view = PROFILE_INUSE};
+    if (!output_open(&output, path, err))
+        return false;
+    progress_begin(&progress, &options);
+    options.notice = NULL; /* the summary told */
+    bool done = family_read(file, &reader, err) && convert_write(output.stream, &reader, &options, err);
+    progress_end(&progress);
+    return output_close(&output, done, err) && done;
+}
+
+static void tell_next(const struct run_results *results)
+{
+    switch (results->format) {
+    case CONVERT_PPROF:
+        say("profile: %s   next: go tool pprof -http=localhost:8080 %s", results->output, results->output);
+        break;
+    case CONVERT_FOLDED: say("profile: %s   next: any flame graph that reads folded stacks", results->output); break;
+    default: say("profile: %s   next: less %s", results->output, results->output); break;
+    }
+}
+
+static bool write_profiles(const struct run_results *results, const struct family_file *own)
+{
+    const struct family *family = results->family;
+    struct err err;
+    bool done = true;
+    size_t shown = 0, others = 0;
+    for (size_t i = 0; i < family->count; i++) {
+        const struct family_file *file = &family->file[i];
+        char path[4096];
+        if (!file->usable || lives(file))
+            continue;
+        if (file == own)
+            snprintf(path, sizeof path, "%s", results->output);
+        else
+            name_output(results, file, path, sizeof path);
+        if (!convert(results, file, path, &err)) {
+            tool_fail(&err);
+            say("the buffer is kept: %s", file->path);
+            done = false;
+            continue;
+        }
+        unlink(file->path);
+        if (file == own)
+            continue;
+        others++;
+        if (shown++ < LINES_MAX)
+            say("process %u, %s: %s", file->summary.header.pid, program_of(file), path);
+    }
+    if (others > LINES_MAX)
+        say("and %zu more processes: %s.PROGRAM.PID", others - LINES_MAX, results->output);
+    if (own && done)
+        tell_next(results);
+    return done;
+}
+
+/* ---- Without ---- */
+
+static bool keep_buffers(const struct run_results *results, const struct family_file *own)
+{
+    struct family *family = results->family;
+    struct err err;
+    bool done = true, copied;
+    size_t others = 0;
+    for (size_t i = 0; i < family->count; i++) {
+        struct family_file *file = &family->file[i];
+        if (!file->usable)
+            continue;
+        if (!family_restore(file, &copied, &err)) {
+            tool_fail(&err);
+            done = false;
+        } else if (copied) {
+            say("%s was removed meanwhile; this is a copy", file->path);
+        }
+        others += file != own;
+    }
+    if (others)
+        say("%zu other %s recorded, too: heaptap ls", others, others == 1 ? "process was" : "processes were");
+    if (own)
+        say("buffer: %s   next: heaptap dump %s", own->path, own->path);
+    return done;
+}
+
+/* ---- Both ---- */
+
+static void tell_living(const struct family *family)
+{
+    size_t living = 0;
+    for (size_t i = 0; i < family->count; i++) {
+        bool counted = !lives(&family->file[i]);
+        for (size_t before = 0; before < i && !counted; before++) /* what it was before an exec */
+            counted = lives(&family->file[before]) &&
+                      family->file[before].summary.header.pid == family->file[i].summary.header.pid;
+        living += !counted;
+    }
+    if (living)
+        say("%zu %s still; heaptap ls names the buffers, which stay", living,
+            living == 1 ? "process runs" : "processes run");
+}
+
+static void tell_unusable(const struct family *family)
+{
+    size_t told = 0, left = 0;
+    for (size_t i = 0; i < family->count; i++) {
+        if (family->file[i].usable)
+            continue;
+        if (told++ < LINES_MAX)
+            say("%s", family->file[i].problem.text);
+        else
+            left++;
+    }
+    if (left)
+        say("and %zu more such buffers", left);
+}
+
+bool run_results(const struct run_results *results)
+{
+    struct err err;
+    family_settle(results->family);
+    const struct family_file *own = family_of(results->family, results->pid);
+    bool done = true;
+    if (WIFSIGNALED(results->status))
+        say("%s was ended by signal %d (%s)", results->command, WTERMSIG(results->status),
+            strsignal(WTERMSIG(results->status)));
+    if (!own)
+        tell_nothing(results);
+    else if (!summarize(own, &err))
+        done = tool_fail(&err) == TOOL_DONE;
+    if (results->output)
+        done = write_profiles(results, own) && done;
+    else
+        done = keep_buffers(results, own) && done;
+    tell_unusable(results->family);
+    tell_living(results->family);
+    return done;
+}
