@@ -153,6 +153,8 @@ def check_mouse(page):
     page.settle()
     check("tip", page.run("document.getElementById('tip').innerText").startswith("answer_one_request"), True)
     check("source line in the tip", "known.c:" in page.run("document.getElementById('tip').innerText"), True)
+    page.run("show()")
+    check("no tip of what is gone", page.run("document.getElementById('tip').hidden"), True)
     page.click(*where)
     check("click zooms", path(page), "answer_one_request")
     page.run("document.querySelector('#path button').click()")
@@ -243,7 +245,7 @@ def check_living(page):
     check("first figure", page.run("document.querySelector('#tiles dt').textContent"), "In use")
 
 
-page = browser.Browser(browser.find(), 100)
+page = browser.Browser(browser.find(), 250)
 try:
     page.look(1280, 900)
     for name in ("known", "example", "hostile", "big"):

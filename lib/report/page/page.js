@@ -76,6 +76,7 @@ function show() {
     get("empty").textContent = emptyWords();
     flame.show(state.inverted ? new CallerTree(model, column()) : new CallTree(model, column()), `${label}: ${format(whole)}${state.measure === "objects" ? " objects" : ""}`);
     table.show(column(), format);
+    showTip(null);
     showPath(flame.tree.root);
     tellBox(flame.tree.root);
     tellFound();
@@ -141,6 +142,7 @@ function showTip(box, event) {
         return;
     const [name, figures] = describe(box);
     tip.replaceChildren(element("p", "", element("b", "", name)), element("p", "", figures));
+    tip.style.left = "0"; /* as wide as it likes, for measuring */
     const area = tip.getBoundingClientRect(), room = document.documentElement;
     tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, room.clientWidth - area.width - 8))}px`;
     tip.style.top = `${event.clientY + 20 + area.height < room.clientHeight ? event.clientY + 20 : Math.max(8, event.clientY - area.height - 12)}px`;
