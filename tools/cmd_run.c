@@ -107,7 +107,7 @@ int cmd_run(const struct tool_verb *verb, int argc, char **argv)
     struct err err;
     char library[LAUNCH_PATH_MAX], path[LAUNCH_PATH_MAX], program[LAUNCH_PATH_MAX];
     int status = read_options(verb, argc, argv, &options);
-    if (status != TOOL_DONE)
+    if (status != TOOL_DONE || !options.command)
         return status < 0 ? tool_help(verb) : status;
     if (getenv("HEAPTAP_OUT"))
         return tool_usage(verb,

@@ -201,6 +201,18 @@ static void tell_living(const struct family *family)
             living == 1 ? "process runs" : "processes run");
 }
 
+/* The shim makes no more files of one run. */
+static void tell_limit(const struct family *family)
+{
+    const char *asked = getenv("HEAPTAP_FILES");
+    uint64_t limit = 0;
+    if (asked)
+        text_read_decimal(asked, &limit);
+    if (family->count >= (limit ? limit : FAMILY_FILES_DEFAULT))
+        say("no more than %zu processes were recorded; HEAPTAP_FILES allows more, HEAPTAP_ONLY chooses some",
+            family->count);
+}
+
 static void tell_unusable(const struct family *family)
 {
     size_t told = 0, left = 0;
@@ -235,5 +247,6 @@ bool run_results(const struct run_results *results)
         done = keep_buffers(results, own) && done;
     tell_unusable(results->family);
     tell_living(results->family);
+    tell_limit(results->family);
     return done;
 }

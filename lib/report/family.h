@@ -8,7 +8,8 @@
 
 #include "reader.h"
 
-#define FAMILY_FILES_MAX 1000 /* the shim makes no more of one pattern, 256 by default */
+#define FAMILY_FILES_MAX 1000    /* the shim makes no more of one pattern ... */
+#define FAMILY_FILES_DEFAULT 256 /* ... or HEAPTAP_FILES, or so many */
 #define FAMILY_RUNS_KEPT 8
 
 struct family_file {

@@ -180,7 +180,6 @@ static bool read_kind(Elf *elf, int fd, struct kind *kind)
 {
     size_t segments;
     GElf_Phdr segment;
-    *kind = (struct kind){.loaded = false};
     if (!gelf_getehdr(elf, &kind->header) || elf_getphdrnum(elf, &segments) != 0 || !segments)
         return false;
     for (size_t i = 0; i < segments; i++) {
@@ -218,7 +217,7 @@ static bool look_at_library(const char *library, struct kind *kind, struct err *
 
 static bool check_program(const char *path, int fd, const char *library, struct err *err)
 {
-    struct kind program, shim;
+    struct kind program = {.loaded = false}, shim = {.loaded = false};
     struct stat stat_now;
     if (!look_at(fd, &program))
         return err_set(err, "cannot profile %s: a damaged ELF file", path);

@@ -1,5 +1,5 @@
 /*
- * libFuzzer's entry: reader, rules, profile, folded and raw text, events. An input is a packed buffer: the header, then for each section 4 bytes of
+ * libFuzzer's entry: reader, rules, profile, folded and raw text, report, events. An input is a packed buffer: the header, then for each section 4 bytes of
  * length (little-endian) and its data, so that inputs stay small though sections begin on 64 KiB. pack_buffer makes seeds of real files.
  */
 #include <report/events.h>
@@ -60,8 +60,10 @@ static void convert(struct reader *reader, FILE *out)
     if (profile_load(&profile, reader, NULL)) {
         write_raw(out, &profile, reader);
         if (names_init(&names, &profile, NULL, NULL, NULL))
-            for (int view = 0; view < PROFILE_VIEWS; view++)
+            for (int view = 0; view < PROFILE_VIEWS; view++) {
                 write_folded(out, &names, (enum profile_view)view, NULL);
+                write_text(out, &names, (enum profile_view)view, NULL);
+            }
         names_free(&names);
     }
     profile_free(&profile);
