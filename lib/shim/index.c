@@ -25,7 +25,7 @@ uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_mat
         uint32_t top = word_acquire(&index->top);
         if (top) {
             uint32_t mask = (1u << (INDEX_FIRST_BITS + top - 1)) - 1;
-            uint32_t *slots = index->level[top - 1];
+            uint32_t *slots = __atomic_load_n(&index->level[top - 1], __ATOMIC_RELAXED);
             for (uint32_t probe = 0; probe < INDEX_PROBES; probe++) {
                 uint32_t *slot = &slots[(hash + probe) & mask];
                 uint32_t seen = word_acquire(slot);

@@ -26,7 +26,7 @@ INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match
 {
     for (uint32_t i = word_acquire(&index->top); i-- > 0;) {
         uint32_t mask = (1u << (INDEX_FIRST_BITS + i)) - 1;
-        const uint32_t *slots = index->level[i];
+        const uint32_t *slots = __atomic_load_n(&index->level[i], __ATOMIC_RELAXED);
         for (uint32_t probe = 0; probe < INDEX_PROBES; probe++) {
             uint32_t id = word_acquire(&slots[(hash + probe) & mask]);
             if (!id)

@@ -108,14 +108,14 @@ static void come_and_go(unsigned thread)
         uint32_t at = stage_random(&random) % PAGES, pages = stage_random(&random) % (PAGES - at) + 1;
         while (take_at_last((first + at) * PAGE, (uintptr_t)pages * PAGE, &map)) {
             uint32_t seen = (uint32_t)(map.start / PAGE - first), end = seen + (uint32_t)(map.size / PAGE);
-            ck_assert(end <= PAGES && end > at && seen < at + pages);
+            ck_assert_often(end <= PAGES && end > at && seen < at + pages);
             for (uint32_t page = seen; page < end; page++) {
-                ck_assert_uint_eq(owner[page], map.site);
+                ck_assert_often(owner[page] == map.site);
                 owner[page] = 0;
             }
         }
         for (uint32_t page = at; page < at + pages; page++) {
-            ck_assert_uint_eq(owner[page], 0);
+            ck_assert_often(owner[page] == 0);
             owner[page] = round;
         }
         while (!insert(first + at, pages, round)) { /* busy: there are rows enough */

@@ -10,6 +10,13 @@
 #include <shim/section.h>
 #include <shim/thread.h>
 
+/* For loops: Check writes down each assertion that holds, which takes longer than what is asserted. */
+#define ck_assert_often(condition)                                                                                     \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            ck_abort_msg("%s", #condition);                                                                            \
+    } while (0)
+
 /* The nth call of system call `n` from now on fails (1: the next one); 0: every one. A call whose `filter`, an argument (third), is not 0 only counts if it is that. */
 void stage_refuse(long n, unsigned nth, long error, long third_argument);
 /* All calls are made again. */
