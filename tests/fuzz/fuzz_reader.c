@@ -3,6 +3,7 @@
  * length (little-endian) and its data, so that inputs stay small though sections begin on 64 KiB. pack_buffer makes seeds of real files.
  */
 #include <report/events.h>
+#include <report/html_data.h>
 #include <report/profile.h>
 #include <report/verify.h>
 #include <report/write.h>
@@ -51,6 +52,7 @@ static void convert(struct reader *reader, FILE *out)
     struct names names;
     struct events events;
     struct events_item item;
+    struct tree tree = {0};
     verify_run(reader, &verify, NULL, NULL, NULL);
     if (events_open(&events, reader, NULL)) {
         while (events_next(&events, &item) != EVENTS_END) {
@@ -59,11 +61,15 @@ static void convert(struct reader *reader, FILE *out)
     }
     if (profile_load(&profile, reader, NULL)) {
         write_raw(out, &profile, reader);
-        if (names_init(&names, &profile, NULL, NULL, NULL))
+        if (names_init(&names, &profile, NULL, NULL, NULL)) {
             for (int view = 0; view < PROFILE_VIEWS; view++) {
                 write_folded(out, &names, (enum profile_view)view, NULL);
                 write_text(out, &names, (enum profile_view)view, NULL);
             }
+            if (tree_build(&tree, &names, TREE_EVERYTHING, NULL))
+                html_data(out, &(struct write_input){.profile = &profile, .names = &names}, &tree);
+            tree_free(&tree);
+        }
         names_free(&names);
     }
     profile_free(&profile);
