@@ -305,6 +305,8 @@ uint32_t capture(struct thread *t, enum ht_cut *cut)
         *cut = HT_CUT_DEPTH;
         fresh = shorten(t, fresh);
     }
+    if (UNLIKELY(*cut == HT_CUT_MEMORY && sys_frozen())) /* the page could not be asked about */
+        *cut = HT_CUT_FROZEN;
     t->frame_cut = *cut;
     uint32_t node = splice(t, reuse.kept, fresh, cut);
     /* What another walk might see otherwise is not kept: neither a cut that has to do with the moment, nor frames whose other registers are not compared. */

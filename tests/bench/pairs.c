@@ -1,0 +1,80 @@
+/*
+ * malloc/free pairs at a stack depth: `pairs PAIRS DEPTH [THREADS]` prints the processor time of a pair in nanoseconds.
+ * 16 to 271 bytes at random (one in 1024 is 8 KiB), 8 call sites, 10,000 live blocks in each thread. Built without frame pointers.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LIVE 10000
+#define THREADS_MAX 64
+
+static unsigned long pairs;
+static int depth;
+
+static __attribute__((noinline)) void *allocate(unsigned site, size_t size)
+{
+    void *volatile p;
+    switch (site) {
+    case 0: p = malloc(size); break;
+    case 1: p = malloc(size); break;
+    case 2: p = malloc(size); break;
+    case 3: p = malloc(size); break;
+    case 4: p = malloc(size); break;
+    case 5: p = malloc(size); break;
+    case 6: p = malloc(size); break;
+    default: p = malloc(size);
+    }
+    return p;
+}
+
+static __attribute__((noinline)) int work(unsigned seed)
+{
+    void **block = calloc(LIVE, sizeof *block);
+    for (unsigned long i = 0; i < pairs; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        unsigned k = (seed >> 8) % LIVE;
+        size_t size = i % 1024 ? 16 + (seed >> 20 & 255) : 8192;
+        free(block[k]);
+        block[k] = allocate(seed >> 29, size);
+    }
+    for (int i = 0; i < LIVE; i++)
+        free(block[i]);
+    free(block);
+    return 0;
+}
+
+static __attribute__((noinline)) int descend(int frames, unsigned seed)
+{
+    int below = frames > 0 ? descend(frames - 1, seed) : work(seed);
+    __asm__ volatile("" : "+r"(below)); /* no tail call */
+    return below + 1;
+}
+
+static void *thread(void *argument)
+{
+    descend(depth - 3, (unsigned)(size_t)argument);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t threads[THREADS_MAX];
+    struct timespec used;
+    int count = argc > 3 ? atoi(argv[3]) : 1;
+    if (argc < 3 || count < 1 || count > THREADS_MAX)
+        return 2;
+    pairs = strtoul(argv[1], NULL, 10);
+    depth = atoi(argv[2]);
+    if (count == 1)
+        thread((void *)1);
+    else
+        for (int i = 0; i < count; i++)
+            pthread_create(&threads[i], NULL, thread, (void *)(size_t)i);
+    for (int i = 0; i < count && count > 1; i++)
+        pthread_join(threads[i], NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    printf("%.1f\n", ((double)used.tv_sec * 1e9 + (double)used.tv_nsec) / (double)pairs / count);
+    return 0;
+}
