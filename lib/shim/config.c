@@ -191,13 +191,19 @@ static void set_files(const struct setting *setting)
     set_count(setting, &setting->config->files_max, 1, FILES_MOST);
 }
 
+static void set_bytes(const struct setting *setting)
+{
+    read_size(setting, &setting->config->bytes_max);
+}
+
 static const struct variable {
     const char *name; /* without HEAPTAP_ */
     void (*set)(const struct setting *);
 } variables[] = {
-    {"OUT", set_out},     {"SUB", set_out},     {"DIR", set_dir},       {"ONLY", set_only},
-    {"LOG", set_log},     {"START", set_start}, {"KEEP", set_keep},     {"FILES", set_files},
-    {"DEPTH", set_depth}, {"RING", set_ring},   {"BUDGET", set_budget}, {"CHILDREN", set_children},
+    {"OUT", set_out},           {"SUB", set_out},     {"DIR", set_dir},   {"ONLY", set_only},
+    {"LOG", set_log},           {"START", set_start}, {"KEEP", set_keep}, {"FILES", set_files},
+    {"BYTES", set_bytes},       {"DEPTH", set_depth}, {"RING", set_ring}, {"BUDGET", set_budget},
+    {"CHILDREN", set_children},
 };
 
 /* Notes the first HEAPTAP_ variable of each name, as getenv() would find it. HEAPTAP_OUT goes before HEAPTAP_SUB. */

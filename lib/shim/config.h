@@ -13,6 +13,7 @@
  *   HEAPTAP_KEEP      dead files of this user and program that are kept (default 8)
  *   HEAPTAP_FILES     files of this user under this name pattern, of all programs, beyond which no new one is made
  *                     (default 256, at most 1000)
+ *   HEAPTAP_BYTES     memory of those files together beyond which no new one is made (default: an eighth of their filesystem)
  *   HEAPTAP_LOG       1: say on stderr what heaptap did and why it does not record. Nothing is ever printed otherwise
  *
  * How children know that they are not the first process, without any memory across exec: the first process that records
@@ -36,6 +37,7 @@ struct config {
     uint32_t depth_max;
     uint32_t keep;
     uint32_t files_max;
+    uint64_t bytes_max;    /* 0: default */
     uint64_t budget_bytes; /* as asked for; 0: default */
     uint64_t ring_bytes;   /* as asked for; 0: default */
     char program[64];      /* %e: last component of exe; '/' and control characters replaced by '_' */

@@ -79,7 +79,7 @@ HOOK(int, munmap, (void *at, size_t size))
 
 static int protection_of_taken(const struct thread *t)
 {
-    if (!t->taken.count)
+    if (!t->taken.count || t->taken.map[0].site >= section[HT_SITES].capacity)
         return PROT_READ;
     const struct ht_site *site = SECTION_RECORD(const struct ht_site, HT_SITES, t->taken.map[0].site);
     return site->kind == HT_KIND_RESERVE ? PROT_NONE : PROT_READ;

@@ -317,6 +317,9 @@ void modules_restore(void)
         *row = kept[i];
         word_publish(&row->state, state);
     }
+    /* Not asked now even if the list was to be read again: whoever holds the loader's lock is not here to let go of it. */
+    if (first == 0)
+        word_set(&modules_dirty, 0);
     if (kept)
         memory_unmap(kept, kept_count * sizeof *kept);
     kept = NULL;

@@ -27,7 +27,7 @@ static const struct {
     {ENOSPC, "no space left"},       {EDQUOT, "quota exceeded"},
     {EMFILE, "too many open files"}, {ENFILE, "too many open files in the system"},
     {ENAMETOOLONG, "name too long"}, {EEXIST, "too many files of this name"},
-    {NOT_MEMORY, "not in memory"},   {TOO_MANY, "too many files of this user already (HEAPTAP_FILES)"},
+    {NOT_MEMORY, "not in memory"},   {TOO_MANY, "too many files of this user already (HEAPTAP_FILES, HEAPTAP_BYTES)"},
 };
 
 COLD static void complain(struct outfile *out, const char *path, long error)
@@ -137,7 +137,7 @@ enum place_rule {
 static long place(const struct config *config, const struct name *name, const char *directory, unsigned rules,
                   struct outfile *out)
 {
-    struct sys_fs fs;
+    struct sys_fs fs = {0};
     const char *culprit = directory;
     long directory_fd = open_directory(directory), fd = directory_fd;
     if (directory_fd >= 0) {
@@ -147,7 +147,7 @@ static long place(const struct config *config, const struct name *name, const ch
         }
         if ((rules & PLACE_MEMORY) && !out->memory_backed) {
             fd = -NOT_MEMORY;
-        } else if (!outfile_keep(config, (int)directory_fd, directory, text_basename(name->pattern),
+        } else if (!outfile_keep(config, (int)directory_fd, directory, text_basename(name->pattern), &fs,
                                  rules & PLACE_CLEAN)) {
             fd = -TOO_MANY;
         } else {

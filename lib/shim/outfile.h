@@ -21,7 +21,7 @@ struct outfile {
  *
  * Order:   HEAPTAP_OUT (any filesystem); else the first of HEAPTAP_DIR (any filesystem), /dev/shm, /tmp (these two only
  *          if they are in memory) where a file can be made. Before that, in the directory of a default name: dead files
- *          of this user and program beyond the newest config->keep are removed, and when files_max of this user would
+ *          of this user and program beyond the newest config->keep are removed, and when files_max or bytes_max of this user would
  *          be passed, the oldest dead ones of any program. Still too many: no file. Nothing under a pattern of
  *          HEAPTAP_OUT is ever removed; there files_max only says when no more are made.
  *          Dead: a buffer (magic) of this PID namespace and boot whose process (pid and start_ticks) is gone. A file

@@ -9,6 +9,7 @@
 #define NAMES_READ 4096
 #define FILES_SEEN 1024
 #define NAME_BYTES 256
+#define BYTES_PART 8 /* of the filesystem is what the files may take, if nothing else was asked for */
 
 enum standing {
     UNKNOWN, /* not looked at */
@@ -20,6 +21,7 @@ enum standing {
 
 struct seen_file {
     uint64_t started;
+    uint64_t bytes; /* allocated */
     uint8_t standing;
     bool same_program; /* by its name */
     char name[NAME_BYTES];
@@ -168,6 +170,7 @@ static void look(struct seen_file *file)
         return;
     if (!sys_stat((int)fd, &stat) && (stat.mode & SYS_MODE_TYPE) == SYS_MODE_FILE && stat.uid == scan.uid)
         file->standing = is_dead((int)fd, &file->started) ? DEAD : KEPT;
+    file->bytes = stat.allocated_bytes;
     sys_close((int)fd);
 }
 
@@ -218,8 +221,19 @@ static uint32_t count_standing(enum standing standing, bool same_program)
     return count;
 }
 
-bool outfile_keep(const struct config *config, int directory_fd, const char *directory, const char *pattern, bool clean)
+static uint64_t bytes_of_ours(void)
 {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < scan.count; i++)
+        if (scan.file[i].standing == KEPT || scan.file[i].standing == DEAD)
+            bytes += scan.file[i].bytes;
+    return bytes;
+}
+
+bool outfile_keep(const struct config *config, int directory_fd, const char *directory, const char *pattern,
+                  const struct sys_fs *fs, bool clean)
+{
+    uint64_t bytes_max = config->bytes_max ? config->bytes_max : fs->total_bytes / BYTES_PART;
     struct text glob = TEXT(scan.glob), glob_number = TEXT(scan.glob_number), prefix = TEXT(scan.prefix);
     scan.count = scan.count_same = 0;
     scan.identity_known = false; /* there may have been a fork */
@@ -236,10 +250,12 @@ bool outfile_keep(const struct config *config, int directory_fd, const char *dir
         while (count_standing(DEAD, true) > config->keep && remove_oldest(true)) {
         }
     }
-    if (scan.count < config->files_max)
+    bool may_be_full = scan.count && bytes_max && fs->total_bytes - fs->free_bytes >= bytes_max;
+    if (scan.count < config->files_max && !may_be_full)
         return true;
     look_at_all(false);
-    while (count_standing(KEPT, false) + count_standing(DEAD, false) >= config->files_max)
+    while (count_standing(KEPT, false) + count_standing(DEAD, false) >= config->files_max ||
+           (may_be_full && bytes_of_ours() >= bytes_max))
         if (!clean || !remove_oldest(false))
             return false;
     return true;

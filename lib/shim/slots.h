@@ -52,9 +52,11 @@ INLINE struct ht_cell *cell_at(uint32_t chunk, uint32_t site)
 /* The same when the slot has no chunk for the site yet. NULL: no room. */
 struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site);
 
-/* Counters of a site in this slot; NULL: no room. */
+/* Counters of a site in this slot; NULL: no room, or no such site: the live table's site ids come back from the file, which is not trusted. */
 INLINE struct ht_cell *slot_cell(struct slot *slot, uint32_t site)
 {
+    if (UNLIKELY(site >= section[HT_SITES].capacity))
+        return NULL;
     uint32_t chunk = word_acquire(&slot->chunk[site / HT_SITES_PER_CHUNK]);
     return LIKELY(chunk) ? cell_at(chunk, site) : slot_cell_new(slot, site);
 }

@@ -39,6 +39,7 @@ START_TEST(defaults)
     ck_assert_uint_eq(config.files_max, 256);
     ck_assert_uint_eq(config.budget_bytes, 0);
     ck_assert_uint_eq(config.ring_bytes, 0);
+    ck_assert_uint_eq(config.bytes_max, 0);
     ck_assert_str_eq(config.out, "");
     ck_assert_str_eq(config.dir, "");
     ck_assert_str_eq(config.problem, "");
@@ -51,7 +52,7 @@ END_TEST
 START_TEST(all_variables)
 {
     READ("OUT=/x/%e.%p", "DIR=/d", "ONLY=check_*", "CHILDREN=0", "START=off", "BUDGET=3m", "RING=64k", "DEPTH=100",
-         "KEEP=2", "FILES=30", "LOG=1");
+         "KEEP=2", "FILES=30", "BYTES=5m", "LOG=1");
     ck_assert_str_eq(config.problem, "");
     ck_assert(config.chosen && config.first && !config.children && config.start_paused && config.log);
     ck_assert(config.out_explicit && config.budget_explicit);
@@ -63,6 +64,7 @@ START_TEST(all_variables)
     ck_assert_uint_eq(config.depth_max, 100);
     ck_assert_uint_eq(config.keep, 2);
     ck_assert_uint_eq(config.files_max, 30);
+    ck_assert_uint_eq(config.bytes_max, 5 << 20);
 }
 END_TEST
 
@@ -98,6 +100,7 @@ START_TEST(sizes)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         READ(bad[i]);
         ck_assert_uint_eq(config.ring_bytes, 0);
+        ck_assert_uint_eq(config.bytes_max, 0);
         ck_assert_msg(strstr(config.problem, bad[i]) == config.problem + 8, "\"%s\" for %s", config.problem, bad[i]);
     }
 }

@@ -632,6 +632,29 @@ START_TEST(too_many_files_make_room_from_the_oldest_dead)
 }
 END_TEST
 
+START_TEST(too_many_bytes_make_room_from_the_oldest_dead)
+{
+    static char block[64 << 10];
+    const char *names[] = {"heaptap.a.1", "heaptap.b.2", "heaptap.c.3"};
+    begin();
+    for (unsigned i = 0; i < 3; i++) {
+        put_dead(names[i], 30 - i * 10); /* c began first */
+        FILE *file = fopen(in_top(names[i]), "a");
+        ck_assert_ptr_nonnull(file);
+        ck_assert_uint_eq(fwrite(block, 1, sizeof block, file), sizeof block);
+        fclose(file);
+    }
+    config.bytes_max = 180 << 10;
+    expect(false, "heaptap.prog.4242");
+    ck_assert(is_there("heaptap.a.1") && is_there("heaptap.b.2") && !is_there("heaptap.c.3"));
+    pattern("heaptap.%e.%p"); /* an explicit name: nothing is removed for it */
+    config.bytes_max = 100 << 10;
+    refuse("HEAPTAP_BYTES");
+    ck_assert(is_there("heaptap.a.1") && is_there("heaptap.b.2"));
+    end();
+}
+END_TEST
+
 START_TEST(files_under_a_pattern_are_counted_and_never_removed)
 {
     begin();
@@ -844,6 +867,6 @@ SUITE("outfile", a_new_file_is_ours_alone, what_exists_stays, patterns, relative
       planted_files_are_not_touched, planted_files_do_not_count, a_crowded_directory, a_directory_full_of_others,
       the_newest_dead_files_are_kept, what_is_not_certainly_dead_stays, a_number_that_another_process_got,
       nothing_is_certain_without_proc, too_many_files_make_room_from_the_oldest_dead,
-      files_under_a_pattern_are_counted_and_never_removed, a_start_costs_few_calls, any_call_may_fail,
-      identity_is_what_proc_says, budget_is_bounded, budget_in_cgroup_2, budget_in_cgroup_1,
-      budget_of_damaged_cgroup_files, budget_under_an_address_limit)
+      files_under_a_pattern_are_counted_and_never_removed, too_many_bytes_make_room_from_the_oldest_dead,
+      a_start_costs_few_calls, any_call_may_fail, identity_is_what_proc_says, budget_is_bounded, budget_in_cgroup_2,
+      budget_in_cgroup_1, budget_of_damaged_cgroup_files, budget_under_an_address_limit)
