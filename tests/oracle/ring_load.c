@@ -40,9 +40,13 @@ static void load_map(unsigned dice)
     char *p = mmap(NULL, 65536, dice & 1 ? PROT_NONE : PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return;
-    munmap(p + (size_t)(dice & 6) * 4096, 8192); /* leaves one part or two */
-    if (dice & 8)
-        munmap(p, 65536);
+    size_t hole = (size_t)(dice & 6) * 4096;
+    munmap(p + hole, 8192); /* leaves one part or two; the hole may be another thread's at once */
+    if (dice & 8) {
+        if (hole)
+            munmap(p, hole);
+        munmap(p + hole + 8192, 65536 - hole - 8192);
+    }
 }
 
 static void *load_thread(void *argument)
