@@ -80,16 +80,19 @@ static void put(struct slot *slot, struct ht_event *at, const struct ht_event *e
 /*
  * The shared slot: threads take numbered places in its block. `shared_position` is 1 + places handed out in its low byte, 0 while there is no block, and
  * above that the number of the block, so that a thread that was held up finds that its block is another one. The block is closed by whoever
- * writes its last event. Only one thread opens a block at a time; the others drop what they have meanwhile.
+ * writes its last event. Only one thread opens a block at a time; the others look a bounded number of times, then drop what they have.
  */
 #define POSITION(word) ((word)&0xffu)
 #define NEXT_BLOCK 0x100u
+#define SHARED_TRIES 256 /* some microseconds: what opening a block takes */
 _Static_assert(HT_BLOCK_EVENTS < 0xff, "a position is a byte");
 
 static bool open_shared(struct thread *t, struct slot *slot, uint32_t seen)
 {
-    if (!word_swap(&slot->opening, 0, 1))
-        return false;
+    if (!word_swap(&slot->opening, 0, 1)) {
+        arch_pause();
+        return true; /* another thread is at it: look again */
+    }
     uint32_t lap;
     bool done = word_acquire(&slot->shared_position) != seen;
     struct ht_block *fresh = done ? NULL : claim_block(t, slot, &lap);
@@ -104,7 +107,7 @@ static bool open_shared(struct thread *t, struct slot *slot, uint32_t seen)
 
 static void write_shared(struct thread *t, struct slot *slot, const struct ht_event *event)
 {
-    for (int tries = 0; tries < 4; tries++) {
+    for (int tries = 0; tries < SHARED_TRIES; tries++) {
         uint32_t seen = word_acquire(&slot->shared_position), position = POSITION(seen);
         if (!position) {
             if (!open_shared(t, slot, seen))

@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from rawdump import FIGURES, Dump, Symbols, tool  # noqa: E402
 
 # How many threads find a slot of their own depends on the budget, and so does the ring. Cuts are shown in the stacks of do_* functions.
-MACHINE = ("shared-slot", "ring-overwritten", "cut-")
+MACHINE = ("shared-slot", "ring-overwritten", "ring-dropped", "cut-")
 
 
 def stack_of(dump, site, mode):
