@@ -70,8 +70,7 @@ static void print_identity(const struct reader *reader, const struct profile *pr
     print_field("command", header->command);
     printf("started: %s\n", when);
     if (header->flags & HT_FLAG_FORKED) {
-        printf("forked: epoch %u, after %llu events of the parent's thread\n", header->fork_epoch,
-               ULL(header->fork_events));
+        printf("forked: epoch %u, after %llu events of the parent\n", header->fork_epoch, ULL(header->fork_events));
         print_field("parent-file", header->parent_file);
     }
 }

@@ -121,7 +121,7 @@ struct ht_header {
     uint8_t page_shift;    /* log2 of the process's page size */
     uint16_t e_machine;    /* ELF machine of the process */
     uint32_t state;        /* enum ht_state; publishes the header */
-    uint32_t flags;        /* HT_FLAG_*; bits are only ever set after publication */
+    uint32_t flags;        /* HT_FLAG_*; FROZEN may come and go after publication */
 
     struct ht_section section[HT_SECTIONS_MAX];
 
@@ -134,8 +134,9 @@ struct ht_header {
     uint64_t start_ticks;   /* field 22 of /proc/PID/stat: with pid, names the process for ever; 0: unknown */
     uint64_t start_realtime_ns;  /* when recording began, CLOCK_REALTIME */
     uint64_t start_monotonic_ns; /* the same instant on CLOCK_MONOTONIC_COARSE */
-    uint64_t fork_events;        /* forked: events that the parent's thread had written when it forked; 0: unknown */
-    char boot_id[40];            /* text of /proc/sys/kernel/random/boot_id */
+    uint64_t
+        fork_events;  /* forked: ring events that the parent had written through all slots when it forked; 0: unknown */
+    char boot_id[40]; /* text of /proc/sys/kernel/random/boot_id */
     char shim_version[24];
     char exe[512];          /* /proc/self/exe at start */
     char command[512];      /* /proc/self/cmdline at start, NULs turned into spaces */
