@@ -23,6 +23,10 @@ static uint32_t find(uint32_t key, uint32_t hash)
 static uint32_t insert(uint32_t key, uint32_t hash, uint32_t id)
 {
     key_of[id] = key;
+    uint32_t found = index_insert(&index_, hash, id, match, &key);
+    if (found)
+        return found;
+    index_grow(&index_);
     return index_insert(&index_, hash, id, match, &key);
 }
 
