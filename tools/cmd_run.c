@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 const char help_run[] =
-    "usage: heaptap run [-o OUT] [--] COMMAND [ARGUMENT...]\n"
+    "usage: heaptap run [-o OUT [--merge]] [--] COMMAND [ARGUMENT...]\n"
     "\n"
     "Runs a command with libheaptap.so preloaded and waits for it. Signals that are sent to heaptap are passed on. At "
     "the end a\n"
@@ -21,6 +21,9 @@ const char help_run[] =
     "  -o, --output OUT  write the profile of the command there; the name tells the format (.pb.gz, .txt, .html, "
     ".folded,\n"
     "                    .raw). Profiles of other processes become OUT.PROGRAM.PID. Without it the buffers are kept\n"
+    "      --merge       all processes in OUT: pprof with the labels exe and pid; .folded and .html with a frame "
+    "PROGRAM[PID]\n"
+    "                    at the root of their stacks\n"
     "  -h, --help        this text\n"
     "\n"
     "The HEAPTAP_ variables hold as ever, but for HEAPTAP_OUT. HEAPTAP_LIB names a libheaptap.so that is not beside "
@@ -28,18 +31,25 @@ const char help_run[] =
 
 struct options {
     const char *output;
+    bool merge;
     int format; /* enum convert_format, if there is an output */
     char **command;
 };
 
+/* getopt's numbers of options without a letter */
+enum { OPTION_MERGE = 256 };
+
 static int read_options(const struct tool_verb *verb, int argc, char **argv, struct options *options)
 {
-    static const struct option longs[] = {
-        {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
+                                          {"merge", no_argument, NULL, OPTION_MERGE},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     *options = (struct options){.format = -1};
     for (int found; (found = getopt_long(argc, argv, "+:o:h", longs, NULL)) != -1;) {
         switch (found) {
         case 'o': options->output = optarg; break;
+        case OPTION_MERGE: options->merge = true; break;
         case 'h': return -1;
         default: return tool_bad_option(verb, found, argv);
         }
@@ -51,6 +61,10 @@ static int read_options(const struct tool_verb *verb, int argc, char **argv, str
         options->format = convert_format_by_path(options->output);
     if (options->output && options->format < 0)
         return tool_usage(verb, "the name %s does not tell the format", options->output);
+    if (options->merge && !options->output)
+        return tool_usage(verb, "--merge needs -o OUT");
+    if (options->merge && !convert_has_processes((enum convert_format)options->format))
+        return tool_usage(verb, "this format is for one process; --merge writes .pb.gz, .folded or .html");
     return TOOL_DONE;
 }
 
@@ -91,6 +105,7 @@ static int run(const struct options *options, struct family *family, const char 
         .argv = options->command, .watch_fd = family->watch_fd, .watch = look_at_family, .watch_arg = family};
     struct run_results results = {.family = family,
                                   .output = options->output,
+                                  .merge = options->merge,
                                   .format = (enum convert_format)options->format,
                                   .command = options->command[0],
                                   .program = program};

@@ -95,18 +95,24 @@ static void name_output(const struct run_results *results, const struct family_f
         snprintf(to + length, capacity - (size_t)length, ".%d", n);
 }
 
-static bool convert(const struct run_results *results, const struct family_file *file, const char *path,
-                    struct err *err)
+/* Writes one file: of a buffer, or of what was merged. */
+static bool convert(const struct run_results *results, const struct family_file *file, const struct merge *merge,
+                    const char *path, struct err *err)
 {
     struct output output;
     struct reader reader;
     struct progress progress;
     struct convert_options options = {.format = results->format, .view = PROFILE_INUSE};
+    bool done;
     if (!output_open(&output, path, err))
         return false;
     progress_begin(&progress, &options);
-    options.notice = NULL; /* the summary told */
-    bool done = family_read(file, &reader, err) && convert_write(output.stream, &reader, &options, err);
+    if (merge) {
+        done = convert_merged(output.stream, merge, &options, err);
+    } else {
+        options.notice = NULL; /* the summary told */
+        done = family_read(file, &reader, err) && convert_write(output.stream, &reader, &options, err);
+    }
     progress_end(&progress);
     return output_close(&output, done, err) && done;
 }
@@ -115,9 +121,11 @@ static void tell_next(const struct run_results *results)
 {
     switch (results->format) {
     case CONVERT_PPROF:
-        say("profile: %s   next: go tool pprof -http=localhost:8080 %s", results->output, results->output);
+        say("profile: %s   next: go tool pprof -http=localhost:8080 %s%s", results->output,
+            results->merge ? "-tagroot=exe,pid " : "", results->output);
         break;
     case CONVERT_FOLDED: say("profile: %s   next: any flame graph that reads folded stacks", results->output); break;
+    case CONVERT_HTML: say("profile: %s   next: open it in a browser", results->output); break;
     default: say("profile: %s   next: less %s", results->output, results->output); break;
     }
 }
@@ -137,7 +145,7 @@ static bool write_profiles(const struct run_results *results, const struct famil
             snprintf(path, sizeof path, "%s", results->output);
         else
             name_output(results, file, path, sizeof path);
-        if (!convert(results, file, path, &err)) {
+        if (!convert(results, file, NULL, path, &err)) {
             tool_fail(&err);
             say("the buffer is kept: %s", file->path);
             done = false;
@@ -154,6 +162,86 @@ static bool write_profiles(const struct run_results *results, const struct famil
         say("and %zu more processes: %s.PROGRAM.PID", others - LINES_MAX, results->output);
     if (own && done)
         tell_next(results);
+    return done;
+}
+
+/* ---- With --merge ---- */
+
+static bool add_to_merge(struct merge *merge, const struct family_file *file, bool own, bool *added)
+{
+    struct reader reader;
+    struct err err;
+    char why[PROFILE_PROBLEM_MAX];
+    *added = false;
+    if (!family_read(file, &reader, &err) || !convert_merge_add(merge, &reader, own, added, why, &err)) {
+        tool_fail(&err);
+        say("the buffer is kept: %s", file->path);
+        return false;
+    }
+    if (!*added)
+        say("process %u, %s, is left out: %s", file->summary.header.pid, program_of(file), why);
+    return true;
+}
+
+/* The command's own process comes first: the profile is about it. */
+static bool merge_all(const struct run_results *results, const struct family_file *own, struct merge *merge,
+                      bool *merged)
+{
+    const struct family *family = results->family;
+    bool done = true, added;
+    size_t own_index = own ? (size_t)(own - family->file) : 0;
+    for (size_t i = 0; i < family->count; i++) {
+        size_t index = !own ? i : i == 0 ? own_index : i <= own_index ? i - 1 : i;
+        const struct family_file *file = &family->file[index];
+        if (!file->usable || lives(file))
+            continue;
+        merged[index] = add_to_merge(merge, file, file == own, &added);
+        done = merged[index] && done;
+    }
+    return done;
+}
+
+static bool write_merge(const struct run_results *results, const struct merge *merge)
+{
+    uint32_t recordings = merge->profile.process_count, pids = merge->profile.pid_count;
+    struct err err;
+    if (!convert(results, NULL, merge, results->output, &err)) {
+        tool_fail(&err);
+        say("the buffers are kept: heaptap ls");
+        return false;
+    }
+    if (recordings > pids)
+        say("one profile of %u programs in %u %s", recordings, pids, pids == 1 ? "process" : "processes");
+    else
+        say("one profile of %u %s", pids, pids == 1 ? "process" : "processes");
+    tell_next(results);
+    return true;
+}
+
+static bool write_merged(const struct run_results *results, const struct family_file *own)
+{
+    const struct family *family = results->family;
+    struct merge merge = {0};
+    struct err err;
+    bool *merged = calloc(family->count + 1, sizeof *merged); /* by file */
+    if (!merged || !convert_merge_begin(&merge, results->format, &err)) {
+        merge_free(&merge);
+        free(merged);
+        say("no memory to merge; the buffers are kept: heaptap ls");
+        return false;
+    }
+    bool done = merge_all(results, own, &merge, merged);
+    if (done && !merge.profile.process_count)
+        say("no profile: no process has any data");
+    else if (merge.profile.process_count && write_merge(results, &merge))
+        for (size_t i = 0; i < family->count; i++) {
+            if (merged[i])
+                unlink(family->file[i].path);
+        }
+    else
+        done = false;
+    merge_free(&merge);
+    free(merged);
     return done;
 }
 
@@ -241,7 +329,9 @@ bool run_results(const struct run_results *results)
         tell_nothing(results);
     else if (!summarize(own, &err))
         done = tool_fail(&err) == TOOL_DONE;
-    if (results->output)
+    if (results->merge)
+        done = write_merged(results, own) && done;
+    else if (results->output)
         done = write_profiles(results, own) && done;
     else
         done = keep_buffers(results, own) && done;

@@ -4,7 +4,7 @@
 
 #include "profile.h"
 
-#define COVERAGE_MAX 640
+#define COVERAGE_MAX PROFILE_PROBLEM_MAX
 
 /* True if nothing or only a part was recorded: `to` says so and why. */
 bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX]);

@@ -10,7 +10,7 @@
 #define NO_NUMBER 0xffffffffu
 
 /* What the page knows of a frame besides its name. */
-enum kind { KIND_NAMED, KIND_UNNAMED, KIND_NO_CODE };
+enum kind { KIND_NAMED, KIND_UNNAMED, KIND_NO_CODE, KIND_PROCESS };
 
 enum column { INUSE_BYTES, INUSE_OBJECTS, ALLOC_BYTES, ALLOC_OBJECTS, MMAP_BYTES, MMAP_OBJECTS, COLUMNS };
 
@@ -65,6 +65,21 @@ static const char *state_word(const struct profile *profile)
     return profile->header.state == HT_STATE_EXITING ? "exited" : "killed";
 }
 
+/* PID, name and problem of each, where there are several. */
+static void put_processes(FILE *out, const struct profile *profile)
+{
+    fputs(",\"processes\":[", out);
+    for (uint32_t i = 0; i < profile->process_count; i++) {
+        const struct profile_process *process = &profile->processes[i];
+        fprintf(out, "%s[%u,", i ? "," : "", process->pid);
+        put_text(out, process->name);
+        putc(',', out);
+        put_text(out, process->problem);
+        putc(']', out);
+    }
+    putc(']', out);
+}
+
 static void put_program(FILE *out, const struct write_input *input)
 {
     const struct profile *profile = input->profile;
@@ -75,8 +90,10 @@ static void put_program(FILE *out, const struct write_input *input)
             header->threads_seen, running ? ULL(process_rss_anon(header->pid)) : 0);
     put_member(out, "exe", header->exe);
     put_member(out, "command", header->command);
-    char problem[COVERAGE_MAX];
-    put_member(out, "problem", coverage_problem(profile, problem) ? problem : "");
+    char problem[COVERAGE_MAX] = "";
+    if (!profile->process_count) /* else it is that of each */
+        coverage_problem(profile, problem);
+    put_member(out, "problem", problem);
     putc('}', out);
 }
 
@@ -101,7 +118,7 @@ static void put_recording(FILE *out, const struct profile *profile)
         "out\":%llu,\"damaged\":%llu,\"modules_lost\":%llu}",
         header->interval_bytes, header->ctl_pause != 0, (header->flags & HT_FLAG_FROZEN) != 0,
         (header->flags & HT_FLAG_NO_TABLES) != 0, ULL(profile->events_during), ULL(profile->left_out),
-        ULL(profile->damaged), ULL(reader_value(&header->modules_lost)));
+        ULL(profile->damaged), ULL(profile->modules_lost));
     fputs(",\"losses\":[", out);
     const char *comma = "";
     for (int cause = 0; cause < HT_LOSSES; cause++) {
@@ -150,7 +167,9 @@ static void describe_frame(struct tables *tables, const struct tree_node *node)
     number_of(&tables->texts, function->file);
     if (module < names->profile->module_count)
         tables->frame_module[node->frame] = number_of(&tables->modules, module) + 1;
-    if (module == PROFILE_CUT || module == PROFILE_DAMAGED)
+    if (module == PROFILE_PROCESS)
+        tables->frame_kind[node->frame] = KIND_PROCESS;
+    else if (module == PROFILE_CUT || module == PROFILE_DAMAGED || module == PROFILE_NO_STACK)
         tables->frame_kind[node->frame] = KIND_NO_CODE;
     else
         tables->frame_kind[node->frame] = names_is_placeholder(names, node->frame) ? KIND_UNNAMED : KIND_NAMED;
@@ -279,6 +298,7 @@ bool html_data(FILE *out, const struct write_input *input, const struct tree *tr
     if (done) {
         fprintf(out, "{\"heaptap\":\"%s\",\"view\":\"%s\",", HEAPTAP_VERSION, profile_view_name[input->view]);
         put_program(out, input);
+        put_processes(out, input->profile);
         put_totals(out, input->profile);
         put_recording(out, input->profile);
         put_texts(out, &tables);

@@ -249,6 +249,7 @@ bool profile_load(struct profile *profile, const struct reader *reader, struct e
     profile->process = reader->process;
     profile->events_during = reader->events_after - reader->events_before;
     profile->left_out = reader->left_out;
+    profile->modules_lost = reader_value(&reader->header.modules_lost);
     profile->module_count = reader_count(reader, HT_MODULES);
     profile->place_count = MAX(reader_count(reader, HT_PLACES), 1u);
     profile->node_count = MAX(reader_count(reader, HT_NODES), 1u);
@@ -274,5 +275,6 @@ void profile_free(struct profile *profile)
     free(profile->nodes);
     free(profile->sites);
     free(profile->slots);
+    free(profile->processes);
     memset(profile, 0, sizeof *profile);
 }

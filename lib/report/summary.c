@@ -58,7 +58,7 @@ static void print_losses(const struct sheet *sheet, const struct profile *profil
             add_loss(&text, profile->lost[cause], profile_loss_text[cause]);
     }
     add_loss(&text, coverage_cut(profile), "stacks cut short");
-    add_loss(&text, reader_value(&profile->header.modules_lost), "modules without a row");
+    add_loss(&text, profile->modules_lost, "modules without a row");
     add_loss(&text, profile->damaged, "references that lead nowhere");
     sheet_wrapped(sheet, 0, text.length ? line : PREFIX "nothing was lost");
 }

@@ -165,16 +165,32 @@ static void list_functions(struct pprof *pprof)
 
 /* ---- Samples ---- */
 
-static void emit_sample(struct pprof *pprof, uint32_t depth, const uint64_t *values, const char *thread)
+/* Labels are texts, a PID too: some readers drop numbers, and then samples of two processes were the same. */
+static void add_label(struct pprof *pprof, const char *key, const char *text)
 {
+    proto_clear(&pprof->inner);
+    proto_number(&pprof->inner, LABEL_KEY, string(pprof, key));
+    proto_number(&pprof->inner, LABEL_STR, string(pprof, text));
+    proto_message(&pprof->message, SAMPLE_LABEL, &pprof->inner);
+}
+
+static void label_process(struct pprof *pprof, const struct profile_process *process)
+{
+    char pid[16];
+    snprintf(pid, sizeof pid, "%u", process->pid);
+    add_label(pprof, "exe", process->name);
+    add_label(pprof, "pid", pid);
+}
+
+static void emit_sample(struct pprof *pprof, uint32_t site, uint32_t depth, const uint64_t *values, const char *thread)
+{
+    const struct profile *profile = pprof->input->profile;
     proto_packed(&pprof->message, SAMPLE_LOCATION_ID, pprof->stack, depth);
     proto_packed(&pprof->message, SAMPLE_VALUE, values, VALUES);
-    if (thread) {
-        proto_clear(&pprof->inner);
-        proto_number(&pprof->inner, LABEL_KEY, string(pprof, "thread"));
-        proto_number(&pprof->inner, LABEL_STR, string(pprof, thread));
-        proto_message(&pprof->message, SAMPLE_LABEL, &pprof->inner);
-    }
+    if (profile->process_count)
+        label_process(pprof, &profile->processes[profile->sites[site].process]);
+    if (thread)
+        add_label(pprof, "thread", thread);
     emit(pprof, PROFILE_SAMPLE);
 }
 
@@ -191,11 +207,11 @@ static void emit_by_thread(struct pprof *pprof, uint32_t site, uint32_t depth, c
                                  MIN(share->alloc_bytes, rest[VALUE_ALLOC_SPACE])};
         rest[VALUE_ALLOC_OBJECTS] -= part[VALUE_ALLOC_OBJECTS];
         rest[VALUE_ALLOC_SPACE] -= part[VALUE_ALLOC_SPACE];
-        emit_sample(pprof, depth, part, threads->names.text[share->name]);
+        emit_sample(pprof, site, depth, part, threads->names.text[share->name]);
     }
     const char *name = end - first == 1 ? threads->names.text[threads->shares[first].name] : "[several]";
     if (rest[0] || rest[1] || rest[2] || rest[3])
-        emit_sample(pprof, depth, rest, end == first ? "[unknown]" : name);
+        emit_sample(pprof, site, depth, rest, end == first ? "[unknown]" : name);
 }
 
 static void emit_samples(struct pprof *pprof)
@@ -217,7 +233,7 @@ static void emit_samples(struct pprof *pprof)
         if (pprof->input->threads)
             emit_by_thread(pprof, i, depth, values);
         else
-            emit_sample(pprof, depth, values, NULL);
+            emit_sample(pprof, i, depth, values, NULL);
     }
 }
 

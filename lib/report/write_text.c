@@ -158,7 +158,7 @@ static void print_losses(const struct report *report)
     const struct sheet *sheet = &report->sheet;
     const struct profile *profile = report->profile;
     char text[320], count[HUMAN_MAX];
-    uint64_t modules = reader_value(&profile->header.modules_lost);
+    uint64_t modules = profile->modules_lost;
     bool any = false;
     sheet_heading(sheet, "Losses");
     for (int cause = 0; cause < HT_LOSSES; cause++) {

@@ -33,8 +33,10 @@ class Summary {
         const {program} = this.data, name = basename(visible(program.exe)) || `process ${program.pid}`;
         const states = {running: "running when it was read", exited: "ended by exit()", killed: "ended without exit(): killed, _exit or exec",
             unknown: "unknown whether it still runs"};
-        document.title = `${name} – heaptap`;
-        document.getElementById("program").textContent = name;
+        const others = new Set(this.data.processes.map(([pid]) => pid)).size - 1;
+        const title = others > 0 ? `${name} and ${count(others, "other process", "other processes")}` : name;
+        document.title = `${title} – heaptap`;
+        document.getElementById("program").textContent = title;
         const command = document.getElementById("command");
         command.textContent = command.title = visible(program.command);
         const parts = [`PID ${program.pid}`, states[program.state], count(program.threads, "thread", "threads")];
@@ -53,7 +55,8 @@ class Summary {
     tellFigures() {
         const {heap, map, peak} = this.data.totals, average = heap.allocs ? formatBytes(heap.alloc_bytes / heap.allocs) : "";
         this.tile(this.ended ? "In use at exit" : "In use", formatBytes(heap.live_bytes), `in ${count(heap.live, "block", "blocks")}`);
-        this.tile("Peak", formatBytes(peak), "of heap in use");
+        if (!this.data.processes.length) /* those of several came at different times */
+            this.tile("Peak", formatBytes(peak), "of heap in use");
         this.tile("Allocated", formatBytes(heap.alloc_bytes), `${count(heap.allocs, "allocation", "allocations")}${average && `, ${average} each`}`);
         if (map.live)
             this.tile("Mapped", formatBytes(map.live_bytes), `in ${count(map.live, "mapping", "mappings")}`);
@@ -106,7 +109,7 @@ class Summary {
             const kind = model.frameKind[model.frame[i]];
             if (kind === KIND_NAMED)
                 named += own[i];
-            if (kind === KIND_NO_CODE && !model.parent[i])
+            if (kind === KIND_NO_CODE && (!model.parent[i] || model.frameKind[model.frame[model.parent[i]]] === KIND_PROCESS))
                 cut += model.total(column)[i];
         }
         if (whole && named < 0.9995 * whole)
@@ -116,6 +119,9 @@ class Summary {
                 this.cuts.length ? this.cuts : ["its root says why"]);
         if (program.problem)
             this.note("warn", visible(program.problem));
+        const problems = this.data.processes.filter(([, , problem]) => problem).map(([pid, name, problem]) => `${visible(name)}[${pid}]: ${visible(problem)}`);
+        if (problems.length)
+            this.noteList("warn", `Of ${count(problems.length, "process", "processes")} not everything is in the record`, problems);
         if (program.rss)
             this.note("", `${formatBytes(totals.heap.live_bytes)} of heap are tracked; the process has ${formatBytes(program.rss)} of anonymous memory.`);
     }
