@@ -18,12 +18,12 @@ const char help_run[] =
     "summary goes to stderr. The exit status is the command's, 128 + N when signal N ended it; 1 when it could not be "
     "profiled.\n"
     "\n"
-    "  -o, --output OUT  write the profile of the command there; the name tells the format (.pb.gz, .txt, .html, "
-    ".folded,\n"
+    "  -o, --output OUT  write the profile of the command there; the name tells the format (.pb.gz, .txt, .folded, "
+    ".html, .json,\n"
     "                    .raw). Profiles of other processes become OUT.PROGRAM.PID. Without it the buffers are kept\n"
-    "      --merge       all processes in OUT: pprof with the labels exe and pid; .folded and .html with a frame "
-    "PROGRAM[PID]\n"
-    "                    at the root of their stacks\n"
+    "      --merge       all processes in OUT: pprof with the labels exe and pid; .folded, .html and .json with a "
+    "frame\n"
+    "                    PROGRAM[PID] at the root of their stacks\n"
     "  -h, --help        this text\n"
     "\n"
     "The HEAPTAP_ variables hold as ever, but for HEAPTAP_OUT. HEAPTAP_LIB names a libheaptap.so that is not beside "
@@ -64,7 +64,7 @@ static int read_options(const struct tool_verb *verb, int argc, char **argv, str
     if (options->merge && !options->output)
         return tool_usage(verb, "--merge needs -o OUT");
     if (options->merge && !convert_has_processes((enum convert_format)options->format))
-        return tool_usage(verb, "this format is for one process; --merge writes .pb.gz, .folded or .html");
+        return tool_usage(verb, "this format is for one process; --merge writes .pb.gz, .folded, .html or .json");
     return TOOL_DONE;
 }
 

@@ -125,6 +125,7 @@ static void tell_next(const struct run_results *results)
             results->merge ? "-tagroot=exe,pid " : "", results->output);
         break;
     case CONVERT_FOLDED: say("profile: %s   next: any flame graph that reads folded stacks", results->output); break;
+    case CONVERT_SPEEDSCOPE: say("profile: %s   next: open it in speedscope", results->output); break;
     case CONVERT_HTML: say("profile: %s   next: open it in a browser", results->output); break;
     default: say("profile: %s   next: less %s", results->output, results->output); break;
     }

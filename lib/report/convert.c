@@ -37,6 +37,8 @@ static const struct format {
     [CONVERT_FOLDED] = {"folded", ".folded", .names = true, .processes = true, .write = folded},
     [CONVERT_TEXT] = {"text", ".txt", .names = true, .write = text},
     [CONVERT_HTML] = {"html", ".html", .names = true, .processes = true, .binary = true, .write = write_html},
+    [CONVERT_SPEEDSCOPE] = {"speedscope", ".json", .names = true, .processes = true, .binary = true,
+                            .write = write_speedscope},
     [CONVERT_RAW] = {"raw", ".raw", .reader = true, .write = raw},
 };
 

@@ -10,7 +10,15 @@
 
 #include <stdio.h>
 
-enum convert_format { CONVERT_PPROF, CONVERT_FOLDED, CONVERT_TEXT, CONVERT_HTML, CONVERT_RAW, CONVERT_FORMATS };
+enum convert_format {
+    CONVERT_PPROF,
+    CONVERT_FOLDED,
+    CONVERT_TEXT,
+    CONVERT_HTML,
+    CONVERT_SPEEDSCOPE,
+    CONVERT_RAW,
+    CONVERT_FORMATS
+};
 
 struct convert_options {
     enum convert_format format;

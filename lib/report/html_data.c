@@ -1,6 +1,7 @@
 #include "html_data.h"
 
 #include "coverage.h"
+#include "json.h"
 #include "process.h"
 
 #include <stdlib.h>
@@ -30,30 +31,10 @@ struct tables {
     uint64_t *values;       /* [node * COLUMNS + column] */
 };
 
-static void put_text(FILE *out, const char *text)
-{
-    putc('"', out);
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at < 0x20 || strchr("<>&\"\\'\x7f", *at))
-            fprintf(out, "\\u%04x", *at);
-        else
-            putc(*at, out);
-    }
-    putc('"', out);
-}
-
-/* Text of the header or of a module: any bytes. */
-static void put_foreign(FILE *out, const char *text)
-{
-    char safe[4096];
-    err_safe_text(safe, sizeof safe, text);
-    put_text(out, safe);
-}
-
 static void put_member(FILE *out, const char *key, const char *text)
 {
     fprintf(out, ",\"%s\":", key);
-    put_foreign(out, text);
+    json_foreign(out, text);
 }
 
 static const char *state_word(const struct profile *profile)
@@ -72,9 +53,9 @@ static void put_processes(FILE *out, const struct profile *profile)
     for (uint32_t i = 0; i < profile->process_count; i++) {
         const struct profile_process *process = &profile->processes[i];
         fprintf(out, "%s[%u,", i ? "," : "", process->pid);
-        put_text(out, process->name);
+        json_text(out, process->name);
         putc(',', out);
-        put_text(out, process->problem);
+        json_text(out, process->problem);
         putc(']', out);
     }
     putc(']', out);
@@ -230,13 +211,13 @@ static void put_texts(FILE *out, const struct tables *tables)
     fputs(",\"texts\":[", out);
     for (uint32_t i = 0; i < tables->texts.count; i++) {
         fputs(i ? ",\n" : "\n", out);
-        put_text(out, tables->names->texts.text[tables->texts.old[i]]);
+        json_text(out, tables->names->texts.text[tables->texts.old[i]]);
     }
     fputs("],\"modules\":[", out);
     for (uint32_t i = 0; i < tables->modules.count; i++) {
         const struct ht_module *module = &tables->names->profile->modules[tables->modules.old[i]];
         fputs(i ? ",\n[" : "\n[", out);
-        put_foreign(out, module->path);
+        json_foreign(out, module->path);
         fprintf(out, ",%d]", (module->flags & HT_MODULE_MAIN) != 0);
     }
     putc(']', out);

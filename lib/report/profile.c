@@ -17,6 +17,17 @@ const char *const profile_loss_text[HT_LOSSES] = {
 
 const char *const profile_view_name[PROFILE_VIEWS] = {"inuse", "alloc", "exit", "mmap"};
 
+const char *const profile_value_name[PROFILE_VALUES] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
+
+void profile_values(const struct profile_site *site, uint64_t values[PROFILE_VALUES])
+{
+    const struct profile_totals *total = &site->total;
+    values[PROFILE_ALLOC_OBJECTS] = MAX(total->allocs, total->live);
+    values[PROFILE_ALLOC_SPACE] = MAX(total->alloc_bytes, total->live_bytes);
+    values[PROFILE_INUSE_OBJECTS] = total->live;
+    values[PROFILE_INUSE_SPACE] = total->live_bytes;
+}
+
 const char *profile_kind_name(uint32_t kind)
 {
     static const char *const names[HT_KINDS] = {"unknown", "heap", "map", "reserve"};

@@ -114,6 +114,21 @@ enum profile_view {
     PROFILE_VIEWS
 };
 extern const char *const profile_view_name[PROFILE_VIEWS];
+/* Go's sample types, in Go's order. */
+enum profile_value {
+    PROFILE_ALLOC_OBJECTS,
+    PROFILE_ALLOC_SPACE,
+    PROFILE_INUSE_OBJECTS,
+    PROFILE_INUSE_SPACE,
+    PROFILE_VALUES
+};
+extern const char *const profile_value_name[PROFILE_VALUES];
+INLINE bool profile_value_is_bytes(enum profile_value value)
+{
+    return value == PROFILE_ALLOC_SPACE || value == PROFILE_INUSE_SPACE;
+}
+/* Of a site. Readers rely on it that nothing lives that was not allocated; tables that were read one after another may say otherwise. */
+void profile_values(const struct profile_site *site, uint64_t values[PROFILE_VALUES]);
 /* Bytes of a site in a view; 0 if its kind is not in it. */
 uint64_t profile_view_bytes(enum profile_view view, const struct profile_site *site);
 

@@ -16,10 +16,11 @@ static void print_figures(const struct sheet *sheet, const struct profile *profi
     char program[256], peak[HUMAN_MAX], left[HUMAN_MAX], blocks[HUMAN_MAX], all[HUMAN_MAX], all_blocks[HUMAN_MAX],
         text[768];
     err_safe_text(program, sizeof program, text_basename(profile->header.exe));
-    snprintf(text, sizeof text, "%s: heap at its peak %s; %s %s in %s %s; allocated %s in %s", program,
+    snprintf(text, sizeof text, "%s: heap at its peak %s; %s %s in %s %s; allocated %s in %s %s", program,
              human_bytes(peak, coverage_peak(profile)), profile->process == READER_ENDED ? "left at the end" : "now",
              human_bytes(left, heap->live_bytes), human_count(blocks, heap->live), heap->live == 1 ? "block" : "blocks",
-             human_bytes(all, heap->alloc_bytes), human_count(all_blocks, heap->allocs));
+             human_bytes(all, heap->alloc_bytes), human_count(all_blocks, heap->allocs),
+             heap->allocs == 1 ? "block" : "blocks");
     sheet_hanging(sheet, PREFIX, text);
 }
 
@@ -57,9 +58,11 @@ static void print_losses(const struct sheet *sheet, const struct profile *profil
         if (!cut && cause != HT_LOST_OVERWRITTEN && cause != HT_LOST_RING_DROPPED && cause != HT_LOST_SHARED_SLOT)
             add_loss(&text, profile->lost[cause], profile_loss_text[cause]);
     }
-    add_loss(&text, coverage_cut(profile), "stacks cut short");
-    add_loss(&text, profile->modules_lost, "modules without a row");
-    add_loss(&text, profile->damaged, "references that lead nowhere");
+    add_loss(&text, coverage_cut(profile), coverage_cut(profile) == 1 ? "stack cut short" : "stacks cut short");
+    add_loss(&text, profile->modules_lost,
+             profile->modules_lost == 1 ? "module without a row" : "modules without a row");
+    add_loss(&text, profile->damaged,
+             profile->damaged == 1 ? "reference that leads nowhere" : "references that lead nowhere");
     sheet_hanging(sheet, PREFIX, text.length ? line : "nothing was lost");
 }
 

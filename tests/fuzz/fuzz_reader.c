@@ -57,6 +57,8 @@ static void show(const struct profile *profile, FILE *out)
         for (int view = 0; view < PROFILE_VIEWS; view++) {
             write_folded(out, &names, (enum profile_view)view, NULL);
             write_text(out, &names, (enum profile_view)view, NULL);
+            write_speedscope(
+                out, &(struct write_input){.profile = profile, .names = &names, .view = (enum profile_view)view}, NULL);
         }
         if (tree_build(&tree, &names, TREE_EVERYTHING, NULL))
             html_data(out, &(struct write_input){.profile = profile, .names = &names}, &tree);

@@ -90,7 +90,7 @@ class Summary {
         if (lines.length)
             this.noteList("warn", "Not everything was recorded as it should", lines);
         else if (this.data.totals.heap.allocs)
-            this.note("good", recording.interval ? "Nothing was lost." : `Nothing was lost: every allocation is counted${this.cuts.length ? "" : ", with its whole stack"}.`);
+            this.note("good", recording.interval || this.unseen() ? "Nothing of what heaptap saw was lost." : `Nothing was lost: every allocation is counted${this.cuts.length ? "" : ", with its whole stack"}.`);
         if (harmless.length)
             this.noteList("", "Without effect on the figures of this page", harmless);
         if (recording.no_tables)
@@ -99,6 +99,11 @@ class Summary {
             this.note("warn", "A seccomp filter came into force: code that was new after it has cut stacks.");
         if (recording.paused)
             this.note("warn", "Recording is paused.");
+    }
+
+    /* Whether there was something that heaptap did not see at all. */
+    unseen() {
+        return this.data.program.problem || this.data.processes.some(([, , problem]) => problem);
     }
 
     tellCoverage() {
