@@ -62,7 +62,7 @@ static void tell_nothing(const struct run_results *results)
 
 /* ---- The summary ---- */
 
-static bool summarize(const struct family_file *own, struct err *err)
+static bool summarize(const struct family_file *own, const char *debug_dir, struct err *err)
 {
     struct reader reader;
     struct profile profile;
@@ -71,7 +71,8 @@ static bool summarize(const struct family_file *own, struct err *err)
         return false;
     bool done = profile_load(&profile, &reader, err);
     reader_close(&reader);
-    struct symbolize *symbolize = done ? symbolize_new(&profile, &(struct symbolize_options){.sysroot = NULL}) : NULL;
+    struct symbolize *symbolize = done ? symbolize_new(&profile, &(struct symbolize_options){.debug_dir = debug_dir})
+                                       : NULL;
     done = done && names_init(&names, &profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
            summary_write(stderr, &names, err);
     names_free(&names);
@@ -102,7 +103,8 @@ static bool convert(const struct run_results *results, const struct family_file 
     struct output output;
     struct reader reader;
     struct progress progress;
-    struct convert_options options = {.format = results->format, .view = PROFILE_INUSE};
+    struct convert_options options = {
+        .format = results->format, .view = results->view, .symbolize.debug_dir = results->debug_dir};
     bool done;
     if (!output_open(&output, path, err))
         return false;
@@ -328,7 +330,7 @@ bool run_results(const struct run_results *results)
             strsignal(WTERMSIG(results->status)));
     if (!own)
         tell_nothing(results);
-    else if (!summarize(own, &err))
+    else if (!summarize(own, results->debug_dir, &err))
         done = tool_fail(&err) == TOOL_DONE;
     if (results->merge)
         done = write_merged(results, own) && done;

@@ -17,6 +17,14 @@ const char *const profile_loss_text[HT_LOSSES] = {
 
 const char *const profile_view_name[PROFILE_VIEWS] = {"inuse", "alloc", "exit", "mmap"};
 
+int profile_view_by_name(const char *name)
+{
+    for (int i = 0; i < PROFILE_VIEWS; i++)
+        if (strcmp(profile_view_name[i], name) == 0)
+            return i;
+    return -1;
+}
+
 const char *const profile_value_name[PROFILE_VALUES] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
 
 void profile_values(const struct profile_site *site, uint64_t values[PROFILE_VALUES])

@@ -114,6 +114,8 @@ enum profile_view {
     PROFILE_VIEWS
 };
 extern const char *const profile_view_name[PROFILE_VIEWS];
+/* By its name; -1: there is none. */
+int profile_view_by_name(const char *name);
 /* Go's sample types, in Go's order. */
 enum profile_value {
     PROFILE_ALLOC_OBJECTS,
