@@ -7,6 +7,7 @@
 #include <report/summary.h>
 
 #include <common/text.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,7 +272,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
     if (others)
         say("%zu other %s recorded, too: heaptap ls", others, others == 1 ? "process was" : "processes were");
     if (own)
-        say("buffer: %s   next: heaptap dump %s", own->path, own->path);
+        say("the buffer is kept   next: heaptap dump %s", own->path);
     return done;
 }
 
@@ -325,6 +326,8 @@ bool run_results(const struct run_results *results)
     family_settle(results->family);
     const struct family_file *own = family_of(results->family, results->pid);
     bool done = true;
+    if (WIFSIGNALED(results->status) && WTERMSIG(results->status) == SIGINT && isatty(STDERR_FILENO))
+        fputc('\n', stderr); /* behind the terminal's ^C */
     if (WIFSIGNALED(results->status))
         say("%s was ended by signal %d (%s)", results->command, WTERMSIG(results->status),
             strsignal(WTERMSIG(results->status)));
