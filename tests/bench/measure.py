@@ -1,5 +1,6 @@
 """Runs a command, says what it used, and takes medians of paired runs."""
 import os
+import resource
 import signal
 import statistics
 import subprocess
@@ -17,8 +18,8 @@ class Slow(Exception):
 
 
 class Ran:
-    def __init__(self, out, cpu, wall):
-        self.out, self.cpu, self.wall = out, cpu, wall
+    def __init__(self, out, cpu):
+        self.out, self.cpu = out, cpu
         self.beside = 0.0  # processor time of helpers in processes of their own
         self.losses = []  # what a profiler lost: its figure is then that of less work
 
@@ -42,29 +43,40 @@ def end(process):
 
 
 def run(argv, environment=None, seconds=120, stdin=None):
-    """Its standard output, and processor time (user and system) of the process and the children it waited for."""
-    began = time.monotonic()
+    """Its standard output, and processor time (user and system) of the process and the children it waited for. SECONDS of processor time are its
+    limit; four times as many have to be enough on a busy machine."""
     late = []
     with open(stdin or os.devnull, "rb") as source:
         process = start(argv, environment or {}, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    timer = threading.Timer(seconds, lambda: (late.append(1), end(process)))
+    resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds + 1))
+    timer = threading.Timer(4 * seconds, lambda: (late.append(1), end(process)))
     timer.start()
+    try:
+        out, said = process_output(process)
+        _, status, used = os.wait4(process.pid, 0)
+    except BaseException:
+        end(process)
+        raise
+    finally:
+        timer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if late or process.returncode == -signal.SIGXCPU:
+        raise Slow(f"{seconds} s")
+    if process.returncode:
+        last = said.strip().splitlines()[-1:] or [""]
+        raise Failed(f"{' '.join(argv)[:80]}: exit status {process.returncode}: {last[0]}")
+    return Ran(out, used.ru_utime + used.ru_stime)
+
+
+def process_output(process):
+    """Both streams to their end; the process is not waited for."""
     said = []
     reader = threading.Thread(target=lambda: said.append(process.stderr.read()))
     reader.start()
-    out = process.stdout.read()
-    reader.join()
-    _, status, used = os.wait4(process.pid, 0)
-    timer.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    process.stderr.close()
-    if late:
-        raise Slow(f"{seconds} s")
-    if process.returncode:
-        last = said[0].decode(errors="replace").strip().splitlines()[-1:] or [""]
-        raise Failed(f"{' '.join(argv)[:80]}: exit status {process.returncode}: {last[0]}")
-    return Ran(out.decode(errors="replace"), used.ru_utime + used.ru_stime, time.monotonic() - began)
+    with process.stdout, process.stderr:
+        out = process.stdout.read()
+        reader.join()
+    return out.decode(errors="replace"), said[0].decode(errors="replace")
 
 
 class Cell:

@@ -25,8 +25,7 @@ def rows(bench):
             elif row.cells["heaptap"]:
                 both = [measure.median(r.plain) + r.added("heaptap") for r in (row, alone)]
                 total, added = both[0] / both[1], row.added("heaptap") / alone.added("heaptap")
-                plain = measure.median(row.plain) / measure.median(alone.plain)
-                row.verdict = f"added {number(added)}, total {number(total)}, plain {number(plain)}" + (" (missed)" if max(added, total) > 1.2 else "")
+                row.verdict = f"added {number(added)}, total {number(total)}" + (" (missed)" if max(added, total) > 1.2 else "")
             made.append(row)
             bench.show(row)
     return made

@@ -1,7 +1,7 @@
 """malloc/free pairs at a stack depth: nanoseconds of the process's processor time a pair."""
 import measure
 from compare import against, compare
-from table import Row
+from table import Row, number
 
 SECONDS = 270
 CASES = [(5, 1, 45), (20, 1, 50), (60, 1, 75), (400, 1, None), (4000, 1, None), (5, 2, 45), (20, 2, 50), (60, 2, 75)]
@@ -19,7 +19,7 @@ def rows(bench):
 
         compare(bench, row, lambda ran: float(ran.out), argv, patience.row())
         ours = row.added("heaptap")
-        row.verdict = against(ours, goal, " ns") if goal else f"{ours:.0f} ns"
+        row.verdict = against(ours, goal, " ns") if goal else number(ours) + " ns"
         track = row.cells.get("heaptrack")
         if track and depth == 20 and threads == 1:
             spent = measure.median(track.beside) / PAIRS["heaptrack"] * 1e9

@@ -6,7 +6,7 @@ import subprocess
 
 import measure
 from compare import compare
-from table import Row
+from table import Row, number
 
 SECONDS = 660
 JSON_BYTES = 20 << 20
@@ -101,15 +101,16 @@ def rows(bench):
         if not shutil.which(program):
             bench.note(f"{label}: {program} is missing: tools/setup bench")
             continue
-        row = Row(label, "s", f"at most 1/{goal} of heaptrack's")
+        row = Row(label, "s of processor time", f"at most 1/{goal} of heaptrack's")
         compare(bench, row, lambda ran: ran.cpu, lambda tool, command=command: command, seconds_in_all, seconds=30, **options)
-        share = row.share()
-        row.verdict = f"1/{1 / share:.1f} of heaptrack's" + (" (missed)" if share > 1 / goal else "") if share > 0 else "-"
+        times = row.share()
+        row.verdict = f"1/{number(times)}" + (" (missed)" if times < goal else "") if times > 0 else "-"
         made.append(row)
         track = row.cells.get("heaptrack")
         if track and tuple(command) in bench.heaptrack.raw:
             bench.note(f"{label}: heaptrack_interpret dies on it, so this is heaptrack --raw, without the compressor")
         elif track:
-            bench.note(f"{label}: heaptrack's interpreter spent {measure.median(track.beside):.2f} s more")
+            bench.note(f"{label}: heaptrack's interpreter, a process of its own, spent {number(measure.median(track.beside))} s more; heaptap adds "
+                       f"1/{number(row.share(beside=True))} of both")
         bench.show(row)
     return made

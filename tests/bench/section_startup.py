@@ -5,7 +5,7 @@ import subprocess
 
 import measure
 from compare import against
-from table import Row
+from table import Row, number
 
 STARTS = 400
 
@@ -30,12 +30,10 @@ def rows(bench):
             cell = made.cells[tool.name] = measure.Cell()
             for base, value in zip(table["plain"], table[tool.name]):
                 cell.take(base, value)
-        bench.show(made)
     row.verdict = against(row.added("heaptap"), 0.5, " ms")
-    cpu.verdict = measure_text(cpu)
+    cpu.verdict = number(cpu.added("heaptap")) + " ms"
+    bench.show(row)
+    bench.show(cpu)
     bench.note("start-up: heaptrack writes to /dev/null there, without its interpreter; its and jemalloc's and tcmalloc's allocators are part of what they add")
     return [row, cpu]
 
-
-def measure_text(row):
-    return f"{row.added('heaptap'):.2f} ms"

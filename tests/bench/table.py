@@ -21,12 +21,12 @@ class Row:
     def added(self, tool):
         return median(self.cells[tool].added) * self.scale if self.cells.get(tool) else float("nan")
 
-    def share(self):
-        """heaptap's addition over heaptrack's: the median of the rounds."""
+    def share(self, beside=False):
+        """heaptrack's addition over heaptap's: the median of the rounds. BESIDE: with what its interpreter spent."""
         ours, theirs = self.cells.get("heaptap"), self.cells.get("heaptrack")
         if not ours or not theirs:
             return float("nan")
-        return median([a / b for a, b in zip(ours.added, theirs.added) if b > 0])
+        return median([(b + (c if beside else 0)) / a for a, b, c in zip(ours.added, theirs.added, theirs.beside) if a > 0])
 
     def cell(self, tool):
         cell = self.cells.get(tool)
