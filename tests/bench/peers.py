@@ -146,6 +146,8 @@ class Heaptrack(Plain):
             if beside is not None:
                 ran.beside = 0.0 if raw else beside
                 return ran
+            if raw:
+                raise measure.Failed("its reader did not end")
         self.raw.add(tuple(argv))
         return self.run(argv, extra, **options)
 
