@@ -33,4 +33,11 @@ bool teach_init(void);
  */
 void teach(const struct teach_module *module, uintptr_t pc, bool exact, struct rule *rule);
 
+/*
+ * True if `pc` is where the kernel lets signal handlers return to, on processors where no table says so: then `rule` is that of the frame that
+ * the kernel made. The code there need not be in a module.
+ * Context: as teach(), but makes a system call.
+ */
+bool teach_signal(uintptr_t pc, struct rule *rule);
+
 #endif
