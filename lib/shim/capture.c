@@ -9,6 +9,7 @@
     8u /* a deeper stack is cut at a multiple of this part of depth_max, counted from its outermost frame */
 #define EXTRA_FRAMES 65536u
 #define NONE UINT32_MAX
+#define JUMPS (ARCH_LINK ? RULE_SIGNAL | RULE_RA_IN_REGISTER : RULE_SIGNAL)
 #define UNKNOWN (HT_CUTS + 1) /* the walk has come to a pc without a rule */
 
 INLINE bool load(struct walk *walk, uintptr_t address, uintptr_t *value)
@@ -56,6 +57,14 @@ INLINE bool restore(struct walk *walk, uintptr_t cfa, struct fresh *fresh)
     return true;
 }
 
+/* The link register is followed from where a signal interrupted the program to the next frame only. */
+INLINE bool restore_link(struct walk *walk, uintptr_t cfa)
+{
+    arch_saved saved = ARCH_LINK ? walk->rule.saved[ARCH_LINK - 1] : SAVED_NONE;
+    return saved == SAVED_NONE ||
+           load(walk, base_of(walk, walk->rule.saved_base, cfa) + words(saved), &walk->at.reg[ARCH_LINK]);
+}
+
 /* One frame outwards; *fresh gets what was read. False: a word that the rule needs cannot be read, or the stack would not shrink. */
 INLINE bool step(struct walk *walk, struct fresh *fresh)
 {
@@ -67,14 +76,18 @@ INLINE bool step(struct walk *walk, struct fresh *fresh)
         cfa += (uintptr_t)(intptr_t)rule->cfa_add;
     }
     bool signal = rule->flags & RULE_SIGNAL;
-    if (UNLIKELY(!signal && cfa <= walk->at.reg[0]))
+    bool link = ARCH_LINK && (rule->flags & RULE_RA_IN_REGISTER); /* such a frame may be empty */
+    if (UNLIKELY(!signal && cfa < walk->at.reg[0] + !link))
         return false;
-    uintptr_t ra_at = base_of(walk, rule->ra_base, cfa) + words(rule->ra);
-    if (!load_and_note(walk, ra_at, &walk->next.pc, fresh) || !restore(walk, cfa, fresh))
+    if (UNLIKELY(link))
+        walk->next.pc = walk->at.reg[ARCH_LINK];
+    else if (!load_and_note(walk, base_of(walk, rule->ra_base, cfa) + words(rule->ra), &walk->next.pc, fresh))
+        return false;
+    if (!restore(walk, cfa, fresh))
         return false;
     if (UNLIKELY(signal)) {
         walk->moved = true;
-        if (!stack_enter(&walk->stack, cfa))
+        if (!restore_link(walk, cfa) || !stack_enter(&walk->stack, cfa))
             return false;
     }
     walk->exact = signal;
@@ -95,7 +108,7 @@ INLINE void note(const struct walk *walk, struct fresh *fresh)
     fresh->frame.fp = walk->at.reg[1];
     fresh->frame.place = rule->place;
     fresh->frame.flags = (walk->exact ? FRAME_EXACT : 0) | (uses_fp ? FRAME_USES_FP : 0) |
-                         (rule->flags & RULE_SIGNAL ? FRAME_JUMP : 0);
+                         (rule->flags & JUMPS ? FRAME_JUMP : 0);
     fresh->words = 0;
     fresh->saves_fp = false;
 }

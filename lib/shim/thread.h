@@ -39,8 +39,9 @@ struct walk {
     unsigned registers; /* how many are followed */
 };
 
-#define FRAME_EXACT 0x1u   /* pc is an interrupted instruction */
-#define FRAME_JUMP 0x2u    /* its caller is on a stack of its own, perhaps */
+#define FRAME_EXACT 0x1u /* pc is an interrupted instruction */
+#define FRAME_JUMP                                                                                                     \
+    0x2u /* its caller is on a stack of its own, perhaps, or is in the link register, which is not compared */
 #define FRAME_USES_FP 0x4u /* its rule reads the frame register */
 #define FRAME_FP_LIVE 0x8u /* this rule, or one further out before the register is restored, reads the frame register */
 
