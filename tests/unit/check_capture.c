@@ -471,15 +471,16 @@ END_TEST
  */
 START_TEST(the_walk_with_all_registers)
 {
+    enum { LAST = ARCH_REGS - 1 };
     begin(100);
     push_plain(1, 4);
     uintptr_t cfa = call();
     uintptr_t own[2] = {cfa - 10 * WORD, pc_of(3)};
-    set_rule(2, (struct rule){.cfa_reg = 3, .ra = -1, .flags = RULE_FULL});
-    set_rule(3, (struct rule){.cfa_offset = 4 * WORD, .ra = -1, .saved = {[2] = -2}});
+    set_rule(2, (struct rule){.cfa_reg = LAST, .ra = -1, .flags = RULE_FULL});
+    set_rule(3, (struct rule){.cfa_offset = 4 * WORD, .ra = -1, .saved = {[LAST - 1] = -2}});
     rules[3].place = 0;
     *word_at(cfa - 7 * WORD) = pc_of(2);
-    *word_at(cfa - 8 * WORD) = cfa; /* register 3 */
+    *word_at(cfa - 8 * WORD) = cfa; /* the last register */
     now.pc = pc_of(2);
     now.reg[0] = cfa - 6 * WORD;
     struct rule over = {.kind = RULE_REFUSED, .flags = RULE_SIGNAL | RULE_CFA_LOADED, .ra_base = BASE_SP};
@@ -495,7 +496,7 @@ START_TEST(the_walk_with_all_registers)
     CHECK_STACK(0, 2, 1, 0);
     rules[2].cfa_reg = ARCH_REGS;
     CHECK_STACK(HT_CUT_REFUSED, 2);
-    rules[2].cfa_reg = 3;
+    rules[2].cfa_reg = LAST;
     CHECK_STACK(0, 2, 1, 0);
     ck_assert_uint_eq(t->frame_count, 0); /* nothing of it is kept */
 }
