@@ -77,7 +77,7 @@ INLINE bool step(struct walk *walk, struct fresh *fresh)
     }
     bool signal = rule->flags & RULE_SIGNAL;
     bool link = ARCH_LINK && (rule->flags & RULE_RA_IN_REGISTER); /* such a frame may be empty */
-    if (UNLIKELY(!signal && cfa < walk->at.reg[0] + !link))
+    if (UNLIKELY(!signal && (link ? cfa < walk->at.reg[0] : cfa <= walk->at.reg[0])))
         return false;
     if (UNLIKELY(link))
         walk->next.pc = walk->at.reg[ARCH_LINK];
