@@ -260,13 +260,15 @@ INLINE bool append(struct thread *t, const struct fresh *fresh, uint32_t *node)
     uint32_t i = t->frame_count;
     struct frame *frame = &t->frame[i];
     uint32_t words = i ? frame[-1].words_end : 0;
-    bool live = i && (frame[-1].flags & FRAME_FP_LIVE) && !fresh->saves_fp;
+    /* The saved frame register is the last word. Where no rule further out reads that register, it may be what it likes. */
+    bool read = i && (frame[-1].flags & FRAME_FP_LIVE);
+    bool live = read && !fresh->saves_fp;
     *frame = fresh->frame;
     if (live || (frame->flags & FRAME_USES_FP))
         frame->flags |= FRAME_FP_LIVE;
     if (UNLIKELY((frame->flags & FRAME_JUMP) && t->frame_barrier > i))
         t->frame_barrier = i;
-    for (uint32_t w = 0; w < fresh->words; w++) {
+    for (uint32_t w = 0; w < fresh->words - (fresh->saves_fp && !read); w++) {
         t->word[words++] = fresh->word[w];
         t->word_top = MAX(t->word_top, fresh->word[w].at);
     }

@@ -422,6 +422,33 @@ START_TEST(a_frame_register_that_tells)
 }
 END_TEST
 
+/* The same with a frame in between that saves the register: of all words, only the one where it lies has changed. */
+START_TEST(a_saved_register_that_tells)
+{
+    begin(100);
+    struct regs outermost = now;
+    push_with_frame_pointer(1, 8);
+    push_saving(3, 4);
+    CHECK_STACK(0, 3, 1, 0);
+    now = outermost;
+    push_plain(2, 4);
+    push_with_frame_pointer(1, 4);
+    push_saving(3, 4);
+    CHECK_STACK(0, 3, 1, 2, 0);
+}
+END_TEST
+
+/* A saved register that nothing reads may change: it is not even remembered. */
+START_TEST(a_saved_register_that_nothing_reads)
+{
+    begin(100);
+    push_saving(1, 4);
+    push_saving(2, 4);
+    CHECK_STACK(0, 2, 1, 0);
+    ck_assert_uint_eq(t->frame[2].words_end, 2); /* two return addresses */
+}
+END_TEST
+
 START_TEST(a_ring_of_signal_frames_ends)
 {
     begin(100);
@@ -561,5 +588,5 @@ END_TEST
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
       frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read, a_stack_that_does_not_shrink,
       a_full_tree, signal_frames, an_interrupted_stack_that_goes_away, a_frame_register_that_tells,
-      a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,
-      stacks_that_change_as_a_programs_do)
+      a_saved_register_that_tells, a_saved_register_that_nothing_reads, a_ring_of_signal_frames_ends,
+      deeper_than_the_limit, the_walk_with_all_registers, stacks_that_change_as_a_programs_do)
