@@ -51,6 +51,19 @@ FRAME static void prologue(void)
     ALLOCATE(1400007);
 }
 
+/* Two ways to the same leaf at the same depth. Where a call leaves the return address in a register, no word of the stack tells them apart. */
+FRAME static void left(void)
+{
+    leaf(1);
+}
+
+FRAME static void right(void)
+{
+    leaf(1);
+}
+
+static void (*volatile const way[2])(void) = {left, right};
+
 static void handle(int number, void (*handler)(int, siginfo_t *, void *), int flags)
 {
     struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_NODEFER | flags};
@@ -66,6 +79,10 @@ int main(void)
         caller(1400002);
         prologue();
         raise(SIGUSR1);
+        for (int k = 0; k < 4; k++) {
+            bytes = 1400008 + (size_t)(k & 1);
+            way[k & 1]();
+        }
         stack_t stack = {.ss_sp = alternate[i % 2], .ss_size = sizeof alternate[0]};
         sigaltstack(&stack, NULL);
         handle(SIGILL, on_signal, SA_ONSTACK);
@@ -77,5 +94,7 @@ int main(void)
                   "expect 1400004 10 on_signal " TRAMPOLINE " on_signal_outer " TRAMPOLINE " @libc.so.6#+ main *\n"
                   "expect 1400005 10 on_signal_outer " TRAMPOLINE " @libc.so.6#+ main *\n"
                   "expect 1400006 50 on_signal " TRAMPOLINE " in_prologue prologue main *\n"
+                  "expect 1400008 20 on_signal " TRAMPOLINE " leaf left main *\n"
+                  "expect 1400009 20 on_signal " TRAMPOLINE " leaf right main *\n"
                   "expect 1400007 10 prologue main *\n");
 }
