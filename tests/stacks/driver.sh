@@ -14,7 +14,7 @@ record() {
     rm -f "$work"/heaptap.* "$work"/stacks.*
     timeout "${SECONDS_MAX:-120}" env STACK_LOG_DIR="$work" HEAPTAP_OUT="$work/heaptap.%p" HEAPTAP_BUDGET="${BUDGET:-1g}" \
         HEAPTAP_RING="${RING:-256m}" HEAPTAP_DEPTH="${DEPTH:-1024}" \
-        ${emulator:+"${emulator[@]}" -E} LD_PRELOAD="${PRELOAD-$target/libheaptap.so:}$bin/libstack_log.so" "$@"
+        ${emulator:+"${emulator[@]}" -E} LD_PRELOAD="${PRELOAD-$target/libheaptap.so:}${REFERENCE-$bin/libstack_log.so}" "$@"
     local status=$?
     [ $status -eq 0 ] || { echo "exit status $status: $*"; failed=1; }
 }
