@@ -1,6 +1,4 @@
 /* AArch64, AAPCS64, little-endian Linux. See arch.h for what each name means. */
-#include <arm_neon.h>
-
 #define ARCH_ELF_MACHINE 183
 #define ARCH_SYSCALLS 1
 
@@ -84,12 +82,14 @@ INLINE void arch_on_stack(void (*function)(void *), void *argument, void *top)
 
 INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
 {
-    static const uint32_t bits[4] = {1, 2, 4, 8};
     typedef uint32_t vector __attribute__((vector_size(16), aligned(4)));
-    uint32x4_t
+    vector
         have; /* one load that the compiler can neither split nor take for an ordinary one: other threads store to the words */
     __asm__("ldr %q0, %1" : "=w"(have) : "m"(*(const vector *)(const void *)words));
-    return vaddvq_u32(vandq_u32(vceqq_u32(have, vdupq_n_u32(value)), vld1q_u32(bits)));
+    vector want = {value, value, value, value};
+    vector bits = (vector)(have == want) & (vector){1, 2, 4, 8};
+    __asm__("addv %s0, %0.4s" : "+w"(bits));
+    return bits[0];
 }
 
 /*
