@@ -206,6 +206,8 @@ def expected(row, raw, at, signal, exact):
         # Outside the frame: behind it lies what the PLT pushed, which glibc's _dl_runtime_resolve does not count.
         shift = 16
         cfa, ra = (cfa[0], cfa[1] + shift), ("c", 8 - shift)
+    elif processor.link and ra and ra[0] == "c" and ra[1] >= 0 and not signal:
+        return None
     register = cfa and (cfa[1] if cfa[0] == "load" else cfa[0])
     if register not in processor.followed or not ra or (ra == "same" and not (processor.link and exact)):
         return None

@@ -27,6 +27,7 @@
 #elif defined(__aarch64__)
 
 #define UNDEFINED "udf #0\n"
+#define UNDEFINED_CODE 0u
 #define STEP_OVER(context) ((context)->uc_mcontext.pc += 4)
 
 /* The kernel's, or an emulator's. */
