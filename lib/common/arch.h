@@ -8,8 +8,11 @@
  *   ARCH_REGS             registers that a walk follows; index 0 is the stack pointer, 1 the first frame register
  *   ARCH_REGS_FAST        how many of them the fast walk follows; rules that need another one use the full walk
  *   ARCH_DWARF            their DWARF numbers, in that order, as an initializer
- *   ARCH_DWARF_PC         DWARF number of the return address column
- *   ARCH_RA_WORDS         where a call leaves the return address, in words from the CFA (0: in a register)
+ *   ARCH_DWARF_PC         DWARF number of the program counter
+ *   ARCH_DWARF_RA         DWARF number of the return address column
+ *   ARCH_LINK             register in which a call leaves the return address (0: it is pushed); at least ARCH_REGS_FAST
+ *   ARCH_SIGRETURN        the eight bytes of code that handlers return to, where no table describes the frame there (0: one does); the four
+ *                         names that begin with ARCH_SIGNAL_ say in which words of that frame the registers are
  *   arch_saved            type of a save slot's offset in struct rule; sizeof(arch_saved) * (ARCH_REGS - 1) <= 8
  *   arch_caller(regs)     state of the caller of the function that expands it, which must keep a frame pointer
  *   arch_here(regs)       state at this very place, all ARCH_REGS of it
@@ -26,6 +29,8 @@
 
 #if defined(__x86_64__) && defined(__LP64__)
 #include "arch/x86_64.h"
+#elif defined(__aarch64__) && defined(__LP64__) && defined(__AARCH64EL__)
+#include "arch/aarch64.h"
 #else
 #include "arch/generic.h"
 #endif

@@ -9,6 +9,7 @@
     8u /* a deeper stack is cut at a multiple of this part of depth_max, counted from its outermost frame */
 #define EXTRA_FRAMES 65536u
 #define NONE UINT32_MAX
+#define JUMPS (ARCH_LINK ? RULE_SIGNAL | RULE_RA_IN_REGISTER : RULE_SIGNAL)
 #define UNKNOWN (HT_CUTS + 1) /* the walk has come to a pc without a rule */
 
 INLINE bool load(struct walk *walk, uintptr_t address, uintptr_t *value)
@@ -56,6 +57,14 @@ INLINE bool restore(struct walk *walk, const struct rule *rule, uintptr_t cfa, s
 
 #define STEPPED UINT32_MAX
 
+/* The link register is followed from where a signal interrupted the program to the next frame only. */
+INLINE bool restore_link(struct walk *walk, const struct rule *rule, uintptr_t cfa)
+{
+    arch_saved saved = ARCH_LINK ? rule->saved[ARCH_LINK - 1] : SAVED_NONE;
+    return saved == SAVED_NONE ||
+           load(walk, base_of(walk, rule->saved_base, cfa) + words(saved), &walk->at.reg[ARCH_LINK]);
+}
+
 /*
  * One frame outwards by a rule of any form, from and to walk->at; *fresh gets what was read. STEPPED, or why there is no further frame: also when a word that the
  * rule needs cannot be read, or the stack would not shrink.
@@ -73,12 +82,18 @@ static COLD unsigned step(struct walk *walk, const struct rule *rule, struct fre
         cfa += (uintptr_t)(intptr_t)rule->cfa_add;
     }
     bool signal = rule->flags & RULE_SIGNAL;
-    if (!signal && cfa <= walk->at.reg[0])
+    bool link = ARCH_LINK && (rule->flags & RULE_RA_IN_REGISTER); /* such a frame may be empty */
+    if (!signal && (link ? cfa < walk->at.reg[0] : cfa <= walk->at.reg[0]))
         return HT_CUT_MEMORY;
-    uintptr_t ra_at = base_of(walk, rule->ra_base, cfa) + words(rule->ra);
-    if (!load_and_note(walk, ra_at, &walk->next.pc, fresh) || !restore(walk, rule, cfa, fresh))
+    if (link)
+        walk->next.pc = walk->at.reg[ARCH_LINK];
+    else if (!load_and_note(walk, base_of(walk, rule->ra_base, cfa) + words(rule->ra), &walk->next.pc, fresh))
+        return HT_CUT_MEMORY;
+    if (!restore(walk, rule, cfa, fresh))
         return HT_CUT_MEMORY;
     if (signal) {
+        if (!restore_link(walk, rule, cfa))
+            return HT_CUT_MEMORY;
         walk->other = *walk->stack;
         walk->stack = &walk->other;
         if (!stack_enter(walk->stack, cfa))
@@ -135,12 +150,12 @@ INLINE bool step_plain(struct state *state, struct stack *stack, const struct ru
     return true;
 }
 
-_Static_assert(FRAME_USES_FP == RULE_USES_FP >> 2 && FRAME_SAVES_FP == RULE_SAVES_FP >> 2 && FRAME_JUMP == RULE_SIGNAL,
+_Static_assert(FRAME_USES_FP == RULE_USES_FP >> 2 && FRAME_SAVES_FP == RULE_SAVES_FP >> 2,
                "flags of a frame are taken from its rule");
 
 INLINE void note(const struct state *state, const struct rule *rule, struct fresh *fresh)
 {
-    uint32_t flags = (rule->flags >> 2 & (FRAME_USES_FP | FRAME_SAVES_FP)) | (rule->flags & FRAME_JUMP);
+    uint32_t flags = (rule->flags >> 2 & (FRAME_USES_FP | FRAME_SAVES_FP)) | (rule->flags & JUMPS ? FRAME_JUMP : 0);
     fresh->frame.pc = state->pc;
     fresh->frame.sp = state->sp;
     fresh->frame.fp = state->fp;
@@ -307,12 +322,14 @@ INLINE bool append(struct thread *t, const struct fresh *fresh, uint32_t *node)
     uint32_t i = t->frame_count;
     struct frame *frame = &t->frame[i];
     uint32_t words = i ? frame[-1].words_end : 0;
-    uint32_t live = i && !(fresh->frame.flags & FRAME_SAVES_FP) ? frame[-1].flags & FRAME_FP_LIVE : 0;
+    /* The saved frame register is the last word. Where no rule further out reads that register, it may be what it likes. */
+    bool saves = fresh->frame.flags & FRAME_SAVES_FP;
+    uint32_t read = i ? frame[-1].flags & FRAME_FP_LIVE : 0, live = saves ? 0 : read;
     *frame = fresh->frame;
     frame->flags |= live | (fresh->frame.flags & FRAME_USES_FP ? FRAME_FP_LIVE : 0);
     if (UNLIKELY((fresh->frame.flags & FRAME_JUMP) && t->frame_barrier > i))
         t->frame_barrier = i;
-    for (uint32_t w = 0; w < fresh->words; w++) {
+    for (uint32_t w = 0, left_out = saves && !read; w + left_out < fresh->words; w++) {
         t->word[words++] = fresh->word[w];
         t->word_top = MAX(t->word_top, fresh->word[w].at);
     }

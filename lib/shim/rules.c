@@ -134,11 +134,13 @@ static void ask(void *argument)
     if (rules_look(pc, question->exact, rule)) /* another thread was first */
         return;
     *rule = (struct rule){.kind = RULE_NO_TABLE};
-    const struct module *module = modules_find(question->exact ? pc : pc - 1);
+    bool signal = can_teach &&
+                  teach_signal(pc, rule); /* no call returns there: what lies before it is something else */
+    const struct module *module = modules_find(question->exact || signal ? pc : pc - 1);
     question->list_is_old = !module && !question->list_is_old && word_get(&modules_dirty);
     if (question->list_is_old)
         return;
-    if (module && can_teach)
+    if (module && can_teach && !signal)
         teach(&module->teach, pc, question->exact, rule);
     if (rule->kind == RULE_NO_TABLE && !question->exact && can_teach)
         first_of_stack(pc, rule);

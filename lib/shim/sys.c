@@ -21,6 +21,7 @@
 
 #define ERRORS_MAX 4095    /* results from -1 down to this are errors */
 #define SIGNAL_SET_BYTES 8 /* of the kernel's sigset_t: 64 signals */
+#define NO_ADVICE 4095     /* no madvise that there is */
 
 static long call0(long n)
 {
@@ -73,7 +74,10 @@ long sys_unmap(void *at, size_t bytes)
 
 long sys_advise(void *at, size_t bytes, int advice)
 {
-    return call3(__NR_madvise, (long)at, (long)bytes, advice);
+    static uint32_t known; /* 1: every advice is accepted; 2: the kernel reads it */
+    if (UNLIKELY(!word_get(&known)))
+        word_set(&known, call3(__NR_madvise, (long)at, 0, NO_ADVICE) ? 2 : 1);
+    return word_get(&known) == 1 ? -EINVAL : call3(__NR_madvise, (long)at, (long)bytes, advice);
 }
 
 bool sys_readable(const void *address)

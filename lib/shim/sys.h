@@ -28,6 +28,7 @@ void *sys_map_anonymous(void *at, size_t bytes,
                         long *error); /* private, no swap reserved, not in core dumps; `at` replaces what is there */
 void *sys_map_shared(void *at, int fd, size_t bytes, long *error); /* read and write, from offset 0; `at` as above */
 long sys_unmap(void *at, size_t bytes);
+/* -EINVAL also where an emulator accepts whatever it is told and does nothing (qemu-user, for most advices). */
 long sys_advise(void *at, size_t bytes, int advice);
 
 long sys_open(const char *path, int flags, int mode); /* O_CLOEXEC is added */

@@ -5,7 +5,8 @@
  * Source: research/engine.md 1.6; design.md section 3. All registers are symbolic and every stack word that a step reads is recorded and answered with a
  * unique tag, so nothing but unwind tables is ever dereferenced, and the rule is read off what the step did with tags.
  *
- * Known limit: libunwind 1.6.2 does not know DW_CFA_val_offset and steps over it wrongly. No library of Debian 12 that was looked at has one.
+ * Known limits: libunwind 1.6.2 does not know DW_CFA_val_offset and steps over it wrongly. No library of Debian 12 that was looked at has one.
+ * On AArch64 a signal frame is told by its code (teach_signal), not by its table.
  */
 #ifndef HEAPTAP_TEACH_H
 #define HEAPTAP_TEACH_H
@@ -32,5 +33,12 @@ bool teach_init(void);
  *          takes no lock, makes no system call.
  */
 void teach(const struct teach_module *module, uintptr_t pc, bool exact, struct rule *rule);
+
+/*
+ * True if `pc` is where the kernel lets signal handlers return to, on processors where no table says so: then `rule` is that of the frame that
+ * the kernel made. The code there need not be in a module.
+ * Context: as teach(), but makes a system call.
+ */
+bool teach_signal(uintptr_t pc, struct rule *rule);
 
 #endif

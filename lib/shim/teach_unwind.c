@@ -37,6 +37,7 @@ static unw_addr_space_t space;
 static struct question {
     const struct teach_module *module;
     uintptr_t pc;
+    bool exact;
     unsigned round;
     unsigned reads;
     unsigned register_reads;
@@ -102,6 +103,10 @@ static int access_mem(unw_addr_space_t as, unw_word_t at, unw_word_t *word, int 
     /* Without a table unw_step() goes on to guess; it shall not get anything to guess from. */
     if (UNLIKELY(write || question.no_table || ++question.reads > READS_MAX))
         return -UNW_EINVAL;
+    if (UNLIKELY(at == question.pc)) { /* AArch64's asks whether it stands at a sigreturn: teach_signal() knows that */
+        *word = 0;
+        return 0;
+    }
     if (LIKELY(at - question.module->start < question.module->end - question.module->start && at % sizeof *word == 0)) {
         *word = *(const unw_word_t *)at;
         return 0;
@@ -114,7 +119,7 @@ static int access_reg(unw_addr_space_t as, unw_regnum_t number, unw_word_t *valu
     (void)as, (void)argument;
     if (write || (unsigned)number >= UNW_REGISTERS)
         return -UNW_EBADREG;
-    if (number == UNW_REG_IP) {
+    if (number == ARCH_DWARF_PC) {
         *value = question.pc;
         return 0;
     }
@@ -243,6 +248,10 @@ static bool words_from(enum rule_base base, const struct value *cfa, const struc
 static bool read_return_address(struct rule *rule, const struct value *cfa, uintptr_t raw)
 {
     int word = word_of(raw);
+    if (ARCH_LINK && raw == symbol_value(ARCH_DWARF_RA)) {
+        rule->flags |= RULE_RA_IN_REGISTER;
+        return question.exact; /* a call has overwritten it */
+    }
     if (word < 0)
         return false;
     for (unsigned base = BASE_CFA; base <= BASE_SP; base++) {
@@ -254,6 +263,22 @@ static bool read_return_address(struct rule *rule, const struct value *cfa, uint
         return true;
     }
     return false;
+}
+
+/*
+ * A caller's return address lies in the callee's frame. Where it does not, the table is wrong: _dl_runtime_resolve of glibc on AArch64 leaves out the 16 bytes
+ * that the PLT has pushed, the address of a GOT entry and the return address. Then the frame ends behind those.
+ */
+static bool whole_frame(struct rule *rule, struct value *cfa)
+{
+    if (!ARCH_LINK || rule->flags & (RULE_SIGNAL | RULE_RA_IN_REGISTER) || rule->ra_base != BASE_CFA || rule->ra < 0)
+        return true;
+    if (rule->ra != 1 || rule->flags & RULE_CFA_LOADED)
+        return false;
+    cfa->offset += 2 * WORD;
+    rule->cfa_offset += 2 * (int32_t)WORD;
+    rule->ra = -1;
+    return true;
 }
 
 static bool slot_from(enum rule_base base, const struct value *cfa, const struct value *address, arch_saved *slot)
@@ -302,6 +327,13 @@ static void rule_ends(struct rule *rule, enum rule_kind kind)
     *rule = (struct rule){.kind = kind & 0xf};
 }
 
+/* Where a table cannot be followed, unw_step() may take the link register for the pc, and says so by moving it. */
+static bool guessed(void)
+{
+    unw_word_t pc;
+    return ARCH_DWARF_PC != ARCH_DWARF_RA && !(caller_register(ARCH_DWARF_PC, &pc) && pc == question.pc);
+}
+
 static void ask(unsigned round, struct rule *rule)
 {
     struct value cfa;
@@ -321,7 +353,7 @@ static void ask(unsigned round, struct rule *rule)
         rule_ends(rule, RULE_NO_TABLE);
         return;
     }
-    if (result < 0)
+    if (result < 0 || guessed())
         return;
     if (!caller_register(UNW_REG_IP, &pc)) {
         rule_ends(rule, RULE_OUTERMOST);
@@ -329,7 +361,8 @@ static void ask(unsigned round, struct rule *rule)
     }
     if (unw_is_signal_frame(&question.cursor) > 0)
         rule->flags |= RULE_SIGNAL;
-    if (read_cfa(rule, &cfa) && read_return_address(rule, &cfa, pc) && read_saved(rule, &cfa))
+    if (read_cfa(rule, &cfa) && read_return_address(rule, &cfa, pc) && whole_frame(rule, &cfa) &&
+        read_saved(rule, &cfa))
         rule->kind = RULE_STEP;
     else
         rule_ends(rule, RULE_REFUSED);
@@ -354,6 +387,7 @@ void teach(const struct teach_module *module, uintptr_t pc, bool exact, struct r
         return;
     question.module = module;
     question.pc = exact ? pc : pc - 1;
+    question.exact = exact;
     ask(0, rule);
     if (question.took_registers && rule->kind == RULE_STEP) {
         struct rule again;

@@ -54,8 +54,9 @@ struct walk {
     uint32_t nodes; /* of the tree when they did last */
 };
 
-#define FRAME_EXACT 0x1u    /* pc is an interrupted instruction */
-#define FRAME_JUMP 0x2u     /* its caller is on a stack of its own, perhaps */
+#define FRAME_EXACT 0x1u /* pc is an interrupted instruction */
+#define FRAME_JUMP                                                                                                     \
+    0x2u /* its caller is on a stack of its own, perhaps, or is in the link register, which is not compared */
 #define FRAME_USES_FP 0x4u  /* its rule reads the frame register */
 #define FRAME_SAVES_FP 0x8u /* its rule restores the frame register */
 #define FRAME_FP_LIVE                                                                                                  \

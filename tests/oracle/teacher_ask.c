@@ -5,7 +5,7 @@
  *
  * A question is a line `c ADDRESS` (a return address) or `e ADDRESS` (an exact one), in hexadecimal as the file has it. The answer is a line
  *   ADDRESS KIND FLAGS CFA_REG CFA_OFFSET CFA_ADD RA_BASE RA SAVED_BASE SAVED...
- * as struct rule has them. The last line is `cycles N`: processor cycles a question, the mean over all.
+ * as struct rule has them. The last line is `ns N`: nanoseconds a question, the mean over all.
  */
 #include <shim/teach.h>
 #include <elf.h>
@@ -17,8 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 static void fail(const char *what)
 {
@@ -62,6 +62,13 @@ static struct teach_module map_segments(const char *path)
     return module;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static void print_rule(uintptr_t address, const struct rule *rule)
 {
     printf("%" PRIxPTR " %d %u %d %d %d %d %d %d %d", address, rule->kind, rule->flags, rule->cfa_reg, rule->cfa_offset,
@@ -75,7 +82,7 @@ int main(int count, char **arguments)
 {
     char how;
     uintptr_t address;
-    uint64_t cycles = 0, questions = 0;
+    uint64_t ns = 0, questions = 0;
     if (count != 2) {
         fprintf(stderr, "usage: teacher_ask FILE < questions\n");
         return 2;
@@ -87,12 +94,12 @@ int main(int count, char **arguments)
     }
     while (scanf(" %c %" SCNxPTR, &how, &address) == 2) {
         struct rule rule;
-        uint64_t start = __rdtsc();
+        uint64_t start = now_ns();
         teach(&module, address + module.bias, how == 'e', &rule);
-        cycles += __rdtsc() - start;
+        ns += now_ns() - start;
         questions++;
         print_rule(address, &rule);
     }
-    printf("cycles %" PRIu64 "\n", questions ? cycles / questions : 0);
+    printf("ns %" PRIu64 "\n", questions ? ns / questions : 0);
     return 0;
 }

@@ -15,16 +15,38 @@ import subprocess
 import sys
 from collections import Counter
 
-FOLLOWED = ["rsp", "rbp", "rbx", "r12", "r13", "r14", "r15"]
 FAST = 2
-BASES = ["c", "rbp", "rsp"]
 STEP, OUTERMOST, NO_TABLE, REFUSED = 1, 2, 3, 4
 KINDS = {STEP: "step", OUTERMOST: "outermost", NO_TABLE: "no table", REFUSED: "refused"}
-CFA_LOADED, SIGNAL, FULL = 1, 2, 8
+CFA_LOADED, SIGNAL, RA_IN_REGISTER, FULL = 1, 2, 4, 8
 SAVED_NONE = -128
-DWARF = {0: "rax", 1: "rdx", 2: "rcx", 3: "rbx", 4: "rsi", 5: "rdi", 6: "rbp", 7: "rsp", 16: "ra"}
-DWARF.update({i: "r%d" % i for i in range(8, 16)})
-CALL = re.compile(r"^ *[0-9a-f]+:\t(?:[a-z0-9.]+ )*callq? ")
+
+
+class X86_64:
+    """What there is to know of a processor; registers in the order of its arch file. "ra" is readelf's column of the return address."""
+    tools = ""
+    followed = ["rsp", "rbp", "rbx", "r12", "r13", "r14", "r15"]
+    bases = ["c", "rbp", "rsp"]
+    dwarf = {0: "rax", 1: "rdx", 2: "rcx", 3: "rbx", 4: "rsi", 5: "rdi", 6: "rbp", 7: "rsp", 16: "ra"}
+    dwarf.update({i: "r%d" % i for i in range(8, 16)})
+    call = re.compile(r"^ *[0-9a-f]+:\t(?:[a-z0-9.]+ )*callq? ")
+    link = False
+
+
+class AArch64:
+    tools = "aarch64-linux-gnu-"
+    followed = ["sp", "x29", "ra"]
+    bases = ["c", "x29", "sp"]
+    dwarf = {i: "x%d" % i for i in range(30)}
+    dwarf.update({30: "ra", 31: "sp"})
+    call = re.compile(r"^ *[0-9a-f]+:\tblr?\s")
+    link = True  # calls leave the return address in a register
+
+
+def processor_of(path):
+    with open(path, "rb") as file:
+        machine = int.from_bytes(file.read(20)[18:], "little")
+    return {62: X86_64, 183: AArch64}[machine]
 
 
 def lines_of(*command):
@@ -37,7 +59,7 @@ def lines_of(*command):
 def frames_of(path, how):
     """Lines about .eh_frame; N: not about a separate debug file."""
     wanted = False
-    for line in lines_of("readelf", "-wN" + how, path):
+    for line in lines_of(processor.tools + "readelf", "-wN" + how, path):
         if line.startswith("Contents of the "):
             wanted = " .eh_frame " in line
         elif wanted:
@@ -104,7 +126,7 @@ def raw_cells(body, address):
         advance = re.match(r"DW_CFA_(?:advance_loc\w*: \d+ to|set_loc:) ([0-9a-f]+)", x)
         register = re.match(r"DW_CFA_\w+: r(\d+)", x)
         expression = re.search(r"\((DW_OP_.*)\)$", x)
-        name = DWARF.get(int(register.group(1)), "?") if register else None
+        name = processor.dwarf.get(int(register.group(1)), "?") if register else None
         if advance:
             if int(advance.group(1), 16) > address:
                 break
@@ -154,7 +176,7 @@ def cell_address(name, row, raw, cfa, at):
         address = expression_address(raw[name][1], at)
         return relative(address, cfa) if address and address[0] != "load" else None
     if cell == "u":
-        return "undefined" if name == "ra" or raw.get(name) == ("undefined", None) else "same"
+        return "undefined" if raw.get(name) == ("undefined", None) or (name == "ra" and not processor.link) else "same"
     if cell == "s":
         return "same"
     match = re.fullmatch(r"c([+-]\d+)", cell)
@@ -168,8 +190,8 @@ def fits(address, cfa, base, low, high):
     return address[0] == base and address[1] % 8 == 0 and low <= address[1] // 8 <= high
 
 
-def expected(row, raw, at, signal):
-    """("outermost",), (cfa, ra, saved, flags) or None."""
+def expected(row, raw, at, signal, exact):
+    """("outermost",), (cfa, ra, saved, flags) or None. A return address is in its register only before the first call."""
     text = row["CFA"]
     if text == "exp":
         cfa = expression_address(raw["CFA"][1], at)
@@ -179,27 +201,36 @@ def expected(row, raw, at, signal):
     ra = cell_address("ra", row, raw, cfa or ("?", 0), at)
     if ra == "undefined":
         return ("outermost",)
-    register = cfa and (cfa[1] if cfa[0] == "load" else cfa[0])
-    if register not in FOLLOWED or not ra or ra == "same":
+    shift = 0
+    if processor.link and ra == ("c", 8) and not signal:
+        # Outside the frame: behind it lies what the PLT pushed, which glibc's _dl_runtime_resolve does not count.
+        shift = 16
+        cfa, ra = (cfa[0], cfa[1] + shift), ("c", 8 - shift)
+    elif processor.link and ra and ra[0] == "c" and ra[1] >= 0 and not signal:
         return None
-    if not any(fits(ra, cfa, base, -32768, 32767) for base in BASES):
+    register = cfa and (cfa[1] if cfa[0] == "load" else cfa[0])
+    if register not in processor.followed or not ra or (ra == "same" and not (processor.link and exact)):
+        return None
+    if ra != "same" and not any(fits(ra, cfa, base, -32768, 32767) for base in processor.bases):
         return None
     # The caller's stack pointer is the CFA and nothing else.
-    sp = row.get("rsp", "u")
+    pointer = processor.followed[0]
+    sp = row.get(pointer, "u")
     if sp == "exp":
-        where = expression_address(raw["rsp"][1], at)
+        where = expression_address(raw[pointer][1], at)
         if not (cfa[0] == "load" and where == cfa[1:3] and cfa[3] == 0):
             return None
     elif sp not in ("u", "s", "v+0"):
         return None
-    saved = {name: cell_address(name, row, raw, cfa, at) for name in FOLLOWED[1:]}
+    saved = {name: cell_address(name, row, raw, cfa, at) for name in processor.followed[1:]}
     if None in saved.values() or "undefined" in saved.values():
         return None
+    saved = {name: place if place == "same" or place[0] != "c" else ("c", place[1] - shift) for name, place in saved.items()}
     places = [address for address in saved.values() if address != "same"]
-    if not any(all(any(fits(address, cfa, either, -127, 127) for either in (base, "c")) for address in places) for base in BASES):
+    if not any(all(any(fits(address, cfa, either, -127, 127) for either in (base, "c")) for address in places) for base in processor.bases):
         return None
-    flags = (CFA_LOADED if cfa[0] == "load" else 0) | (SIGNAL if signal else 0)
-    return (cfa, ra, saved, flags | (FULL if FOLLOWED.index(register) >= FAST else 0))
+    flags = (CFA_LOADED if cfa[0] == "load" else 0) | (SIGNAL if signal else 0) | (RA_IN_REGISTER if ra == "same" else 0)
+    return (cfa, ra, saved, flags | (FULL if processor.followed.index(register) >= FAST else 0))
 
 
 def answered(fields):
@@ -207,22 +238,23 @@ def answered(fields):
     kind, flags, register, offset, add, ra_base, ra, saved_base, at_cfa = fields[:9]
     if kind == OUTERMOST:
         return ("outermost",)
-    cfa = ("load", FOLLOWED[register], offset, add) if flags & CFA_LOADED else (FOLLOWED[register], offset + add)
-    saved = {name: "same" if slot == SAVED_NONE else relative(("c" if at_cfa >> i & 1 else BASES[saved_base], slot * 8), cfa)
-             for i, (name, slot) in enumerate(zip(FOLLOWED[1:], fields[9:]))}
-    return (cfa, relative((BASES[ra_base], ra * 8), cfa), saved, flags)
+    name, bases = processor.followed[register], processor.bases
+    cfa = ("load", name, offset, add) if flags & CFA_LOADED else (name, offset + add)
+    saved = {name: "same" if slot == SAVED_NONE else relative(("c" if at_cfa >> i & 1 else bases[saved_base], slot * 8), cfa)
+             for i, (name, slot) in enumerate(zip(processor.followed[1:], fields[9:]))}
+    return (cfa, "same" if flags & RA_IN_REGISTER else relative((bases[ra_base], ra * 8), cfa), saved, flags)
 
 
 # ---- The two commands ----
 
 def questions(path, step, rows):
     was_call, number = False, 0
-    for line in lines_of("objdump", "-d", "--no-show-raw-insn", path):
+    for line in lines_of(processor.tools + "objdump", "-d", "--no-show-raw-insn", path):
         if was_call and line.startswith(" "):
             number += 1
             if number % step == 0:
                 print("c", line.split(":")[0].strip())
-        was_call = CALL.match(line) is not None
+        was_call = processor.call.match(line) is not None
     if rows:
         for function in read_rows(path)[0]:
             for at, _ in function.rows:
@@ -237,7 +269,7 @@ def check(path, questions_path, answers_path):
     functions, cies = read_rows(path)
     starts = [function.start for function in functions]
     raw = raw_instructions(path)
-    count, refused, wrong, cycles = Counter(), Counter(), [], "?"
+    count, refused, wrong, ns = Counter(), Counter(), [], "?"
     with open(questions_path) as asked, open(answers_path) as answers:
         for question, answer in zip(asked, answers):
             how, address = question.split()
@@ -257,7 +289,7 @@ def check(path, questions_path, answers_path):
             j = max(bisect.bisect_right(function.rows, at, key=lambda row: row[0]) - 1, 0)
             row = function.rows[j][1]
             cells = raw_cells(raw[function.offset], at) if function.offset in raw else {}
-            should = expected(row, cells, at, "S" in cies[function.cie][1])
+            should = expected(row, cells, at, "S" in cies[function.cie][1], how == "e")
             if should is None and fields[0] == REFUSED:
                 count["refused"] += 1
                 refused[reason_refused(row)] += 1
@@ -267,24 +299,26 @@ def check(path, questions_path, answers_path):
                 count["full"] += bool(fields[1] & FULL)
                 count["outermost"] += fields[0] == OUTERMOST
                 count["signal"] += bool(fields[1] & SIGNAL)
+                count["link"] += bool(fields[1] & RA_IN_REGISTER)
             else:
                 wrong.append((address, "%s %s" % (row, cells or ""), "%s %s" % (KINDS[fields[0]], fields)))
         last = answers.readline().split()
-        if len(last) == 2 and last[0] == "cycles":
-            cycles = last[1]
+        if len(last) == 2 and last[0] == "ns":
+            ns = last[1]
         else:
             sys.exit("fewer questions than answers, or the last line is missing")
     for entry in wrong[:20]:
         print("wrong at %s: readelf says %s, the teacher %s" % entry)
     because = "".join(", %s %d" % entry for entry in refused.most_common())
-    print("%s: questions %d, equal %d (outermost %d, CFA loaded %d, full walk %d, signal %d), no table %d, refused %d%s, wrong %d; "
-          "%s cycles a question" % (path.split("/")[-1], count["questions"], count["equal"], count["outermost"], count["loaded"],
-                                    count["full"], count["signal"], count["no table"], count["refused"], because, len(wrong), cycles))
+    print("%s: questions %d, equal %d (outermost %d, CFA loaded %d, full walk %d, signal %d, link %d), no table %d, refused %d%s, wrong %d; "
+          "%s ns a question" % (path.split("/")[-1], count["questions"], count["equal"], count["outermost"], count["loaded"],
+                                    count["full"], count["signal"], count["link"], count["no table"], count["refused"], because, len(wrong), ns))
     return 1 if wrong or not count["questions"] else 0
 
 
 if __name__ == "__main__":
     arguments = [x for x in sys.argv[1:] if x != "--rows"]
+    processor = processor_of(arguments[1])
     if arguments[0] == "questions":
         questions(arguments[1], int(arguments[2]) if len(arguments) > 2 else 1, "--rows" in sys.argv)
     else:

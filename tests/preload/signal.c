@@ -14,8 +14,13 @@ static void do_handler(int number)
 /* Without a function of libc in between. */
 static void do_raise(int number)
 {
+#ifdef __aarch64__
+    register long result __asm__("x0") = getpid(), second __asm__("x1") = number, call __asm__("x8") = SYS_kill;
+    __asm__ volatile("svc #0" : "+r"(result) : "r"(second), "r"(call) : "memory");
+#else
     long result;
     __asm__ volatile("syscall" : "=a"(result) : "0"(SYS_kill), "D"(getpid()), "S"(number) : "rcx", "r11", "memory");
+#endif
     CHECK(result == 0);
 }
 

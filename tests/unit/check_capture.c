@@ -432,6 +432,33 @@ START_TEST(a_frame_register_that_tells)
 }
 END_TEST
 
+/* The same with a frame in between that saves the register: of all words, only the one where it lies has changed. */
+START_TEST(a_saved_register_that_tells)
+{
+    begin(100);
+    struct regs outermost = now;
+    push_with_frame_pointer(1, 8);
+    push_saving(3, 4);
+    CHECK_STACK(0, 3, 1, 0);
+    now = outermost;
+    push_plain(2, 4);
+    push_with_frame_pointer(1, 4);
+    push_saving(3, 4);
+    CHECK_STACK(0, 3, 1, 2, 0);
+}
+END_TEST
+
+/* A saved register that nothing reads may change: it is not even remembered. */
+START_TEST(a_saved_register_that_nothing_reads)
+{
+    begin(100);
+    push_saving(1, 4);
+    push_saving(2, 4);
+    CHECK_STACK(0, 2, 1, 0);
+    ck_assert_uint_eq(t->frame[2].words_end, 2); /* two return addresses */
+}
+END_TEST
+
 START_TEST(a_ring_of_signal_frames_ends)
 {
     begin(100);
@@ -481,15 +508,16 @@ END_TEST
  */
 START_TEST(the_walk_with_all_registers)
 {
+    enum { LAST = ARCH_REGS - 1 };
     begin(100);
     push_plain(1, 4);
     uintptr_t cfa = call();
     uintptr_t own[2] = {cfa - 10 * WORD, pc_of(3)};
-    set_rule(2, (struct rule){.cfa_reg = 3, .ra = -1, .flags = RULE_FULL});
-    set_rule(3, (struct rule){.cfa_offset = 4 * WORD, .ra = -1, .saved = {[2] = -2}});
+    set_rule(2, (struct rule){.cfa_reg = LAST, .ra = -1, .flags = RULE_FULL});
+    set_rule(3, (struct rule){.cfa_offset = 4 * WORD, .ra = -1, .saved = {[LAST - 1] = -2}});
     rules[3].place = 0;
     *word_at(cfa - 7 * WORD) = pc_of(2);
-    *word_at(cfa - 8 * WORD) = cfa; /* register 3 */
+    *word_at(cfa - 8 * WORD) = cfa; /* the last register */
     now.pc = pc_of(2);
     now.reg[0] = cfa - 6 * WORD;
     struct rule over = {.kind = RULE_REFUSED, .flags = RULE_SIGNAL | RULE_CFA_LOADED, .ra_base = BASE_SP};
@@ -505,7 +533,7 @@ START_TEST(the_walk_with_all_registers)
     CHECK_STACK(0, 2, 1, 0);
     rules[2].cfa_reg = ARCH_REGS;
     CHECK_STACK(HT_CUT_REFUSED, 2);
-    rules[2].cfa_reg = 3;
+    rules[2].cfa_reg = LAST;
     CHECK_STACK(0, 2, 1, 0);
     ck_assert_uint_eq(t->frame_count, 0); /* nothing of it is kept */
 }
@@ -582,5 +610,6 @@ END_TEST
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
       frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read, a_stack_that_does_not_shrink,
       a_full_tree, signal_frames, an_interrupted_stack_that_goes_away, a_frame_register_that_tells,
-      a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,
-      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered)
+      a_saved_register_that_tells, a_saved_register_that_nothing_reads, a_ring_of_signal_frames_ends,
+      deeper_than_the_limit, the_walk_with_all_registers, stacks_that_change_as_a_programs_do,
+      and_rules_that_are_remembered)

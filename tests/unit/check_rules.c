@@ -37,8 +37,9 @@ static unsigned questions, refreshes;
 static uint32_t epoch;   /* a rule says in which it was taught */
 static uint32_t waiting; /* 1: the teacher waits until it is 0; 2: it does wait */
 static bool knows_nothing;
-static uintptr_t outermost; /* an instruction whose frame nothing called */
-static uintptr_t late_code; /* becomes part of the first module at a refresh */
+static uintptr_t sigreturn_at; /* where handlers return to */
+static uintptr_t outermost;    /* an instruction whose frame nothing called */
+static uintptr_t late_code;    /* becomes part of the first module at a refresh */
 
 bool teach_init(void)
 {
@@ -65,6 +66,13 @@ void teach(const struct teach_module *module, uintptr_t pc, bool exact, struct r
     rule->flags = (uint8_t)epoch;
     if (exact && pc == outermost)
         rule->kind = RULE_OUTERMOST;
+}
+
+bool teach_signal(uintptr_t pc, struct rule *rule)
+{
+    if (pc == sigreturn_at)
+        *rule = (struct rule){.kind = RULE_STEP, .flags = RULE_SIGNAL};
+    return pc == sigreturn_at;
 }
 
 const struct module *modules_find(uintptr_t address)
@@ -193,6 +201,22 @@ START_TEST(where_a_context_begins)
     outermost = CODE + 64;
     ck_assert_int_eq(find(CODE + 64, false, &rule), 0); /* but a call that returns there says otherwise */
     ck_assert_int_eq(rule.kind, RULE_STEP);
+}
+END_TEST
+
+START_TEST(where_a_handler_returns_to)
+{
+    static const uintptr_t places[] = {CODE + 64, CODE - 64}; /* in a module, and in none */
+    struct rule rule;
+    ck_assert(rules_init());
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        sigreturn_at = places[i];
+        ck_assert_int_eq(find(sigreturn_at, false, &rule), 0);
+        ck_assert_int_eq(rule.kind, RULE_STEP);
+        ck_assert_uint_eq(rule.flags & 0xf, RULE_SIGNAL);
+        ck_assert_uint_ne(rule.place, 0);
+    }
+    ck_assert_uint_eq(questions, 0);
 }
 END_TEST
 
@@ -366,5 +390,6 @@ START_TEST(threads_while_everything_is_forgotten)
 END_TEST
 
 SUITE("rules", taught_once, many_rules, no_module, a_list_that_is_old, a_loader_that_must_not_be_asked,
-      where_a_context_begins, own_frames_have_no_place, without_a_teacher, full, forgotten, generations_that_wrap,
-      memory_stays_what_it_is, busy, nobody_waits_for_a_slow_teacher, threads_while_everything_is_forgotten)
+      where_a_context_begins, where_a_handler_returns_to, own_frames_have_no_place, without_a_teacher, full, forgotten,
+      generations_that_wrap, memory_stays_what_it_is, busy, nobody_waits_for_a_slow_teacher,
+      threads_while_everything_is_forgotten)

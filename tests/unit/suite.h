@@ -1,7 +1,7 @@
 /*
  * What every unit program has: Check, and main(). A program is START_TEST(name) { ... } END_TEST ... and, last,
  * SUITE("module", name, name, ...). Where Check is missing (a cross build) the few of its names that are used here are
- * made of nothing but libc: no fork then, and the first failure ends the program.
+ * made of nothing but libc.
  *
  * No test is ended by the clock: tests/run does that, for a whole program.
  */
@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #if HEAPTAP_CHECK
 #include <check.h>
@@ -77,11 +79,13 @@ __attribute__((unused)) static int suite_run(const char *name, const TTest *cons
 #define ck_assert_ptr_ne(a, b) SUITE_COMPARE(const void *, "%p", a, !=, b)
 #define ck_assert_ptr_null(a) ck_assert_ptr_eq(a, NULL)
 #define ck_assert_ptr_nonnull(a) ck_assert_ptr_ne(a, NULL)
-#define ck_assert_str_eq(a, b)                                                                                         \
+#define SUITE_COMPARE_TEXT(a, op, b)                                                                                   \
     do {                                                                                                               \
         const char *a_ = (a), *b_ = (b);                                                                               \
-        ck_assert_msg(!strcmp(a_, b_), "%s == %s: \"%s\", \"%s\"", #a, #b, a_, b_);                                    \
+        ck_assert_msg(strcmp(a_, b_) op 0, "%s " #op " %s: \"%s\", \"%s\"", #a, #b, a_, b_);                           \
     } while (0)
+#define ck_assert_str_eq(a, b) SUITE_COMPARE_TEXT(a, ==, b)
+#define ck_assert_str_ne(a, b) SUITE_COMPARE_TEXT(a, !=, b)
 #define ck_assert_mem_eq(a, b, bytes) ck_assert_msg(!memcmp(a, b, bytes), "%s == %s", #a, #b)
 #define ck_abort_msg(...) ck_assert_msg(0, __VA_ARGS__)
 
@@ -89,11 +93,30 @@ __attribute__((unused)) static int suite_run(const char *name, const TTest *cons
     int main(void)                                                                                                     \
     {                                                                                                                  \
         void (*const tests[])(void) = {__VA_ARGS__};                                                                   \
-        for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)                                                      \
-            tests[i]();                                                                                                \
-        printf("%s: %zu checks, no failure\n", name, sizeof tests / sizeof *tests);                                    \
-        return EXIT_SUCCESS;                                                                                           \
+        return suite_run(name, tests, sizeof tests / sizeof *tests);                                                   \
     }
+
+/* As Check does it: a process for each test. */
+__attribute__((unused)) static int suite_run(const char *name, void (*const *tests)(void), size_t count)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < count; i++) {
+        int status = -1;
+        fflush(stdout);
+        pid_t child = fork();
+        if (!child) {
+            tests[i]();
+            exit(EXIT_SUCCESS);
+        }
+        if (child > 0)
+            waitpid(child, &status, 0);
+        if (status)
+            printf("%s: test %zu failed, status %#x\n", name, i + 1, (unsigned)status);
+        failed += status != 0;
+    }
+    printf("%s: %zu checks, %zu failed\n", name, count, failed);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
 #endif
 
 #endif

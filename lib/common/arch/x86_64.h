@@ -28,8 +28,18 @@ INLINE void arch_pause(void)
         7, 6, 3, 12, 13, 14, 15                                                                                        \
     }
 #define ARCH_DWARF_PC 16
-#define ARCH_RA_WORDS (-1)
+#define ARCH_DWARF_RA 16
+#define ARCH_LINK 0
 typedef int8_t arch_saved;
+
+/* libc's own code, and its tables describe it. */
+#define ARCH_SIGRETURN 0
+#define ARCH_SIGNAL_SP 0
+#define ARCH_SIGNAL_PC 0
+#define ARCH_SIGNAL_SAVED                                                                                              \
+    {                                                                                                                  \
+        SAVED_NONE                                                                                                     \
+    }
 
 #define arch_caller(regs)                                                                                              \
     do {                                                                                                               \

@@ -1,5 +1,6 @@
 /* Generated code in anonymous memory that calls back: there is no table, so the stack ends in it and says so; and the frame's address is kept. */
 #include "known.h"
+#include "processor.h"
 #include <sys/mman.h>
 
 FRAME static void callback(void)
@@ -15,13 +16,13 @@ FRAME static void call_generated(void (*code)(void (*)(void)))
 
 int main(void)
 {
-    /* push rbp; mov rbp,rsp; call rdi; pop rbp; ret */
-    static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
+    static const unsigned char code[] = {CODE_THAT_CALLS};
     unsigned char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return 1;
     for (int i = 0; i < 40; i++) {
         memcpy(page + 64 * i, code, sizeof code);
+        __builtin___clear_cache((char *)page + 64 * i, (char *)page + 64 * i + sizeof code);
         call_generated((void (*)(void (*)(void)))(page + 64 * i));
     }
     return expect("expect 2300001 40 callback % [no-table]\n"

@@ -1,5 +1,6 @@
 /* longjmp over frames, out of a signal handler, and from one stack depth to another, with allocations on both sides. */
 #include "known.h"
+#include "processor.h"
 #include <alloca.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -54,6 +55,6 @@ int main(void)
     }
     return expect("expect 1600001 1000 descend#21 landing main *\n"
                   "expect 1600002 1000 landing main *\n"
-                  "expect 1600003 1000 on_signal @libc.so.6#+ interrupted landing main *\n"
+                  "expect 1600003 1000 on_signal " TRAMPOLINE " @libc.so.6#+ interrupted landing main *\n"
                   "expect 1600004 1000 landing main *\n");
 }

@@ -7,6 +7,12 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#ifdef __aarch64__
+#define LOADER "ld-linux-aarch64.so.1"
+#else
+#define LOADER "ld-linux-x86-64.so.2"
+#endif
+
 int lazy_function(int); /* lazy_lib.c */
 int lazy_other(double, double, double, int,
                long); /* same, with floating point arguments to be kept by the trampoline */
@@ -70,12 +76,12 @@ int main(int argc, char **argv)
     touch_tlsdesc(1);
     pthread_create(&id, NULL, thread, NULL);
     pthread_join(id, NULL);
-    return expect("expect 1200001 1 resolver @ld-linux-x86-64.so.2#+ first_call main *\n"
+    return expect("expect 1200001 1 resolver @" LOADER "#+ first_call main *\n"
                   "expect 1200002 1 first_call main *\n"
-                  "expect 1200006 1 resolver_other @ld-linux-x86-64.so.2#+ first_other main *\n"
+                  "expect 1200006 1 resolver_other @" LOADER "#+ first_other main *\n"
                   "expect 1200003 1 first_other main *\n"
                   "expect 1200004 2 touch_tls *\n"
                   "expect 1200005 2 touch_tlsdesc *\n"
-                  "expect 1200012 2 @ld-linux-x86-64.so.2#+ tls_variable touch_tls *\n"
-                  "expect 1200013 2 @ld-linux-x86-64.so.2#+ tlsdesc_variable touch_tlsdesc *\n");
+                  "expect 1200012 2 @" LOADER "#+ tls_variable touch_tls *\n"
+                  "expect 1200013 2 @" LOADER "#+ tlsdesc_variable touch_tlsdesc *\n");
 }

@@ -3,17 +3,18 @@
  * interruption is an undefined instruction, so that it is always at the same place; the handler steps over it.
  */
 #include "known.h"
+#include "processor.h"
 #include <signal.h>
 #include <ucontext.h>
 
-#define INTERRUPT __asm__ volatile("ud2" ::: "memory")
+#define INTERRUPT __asm__ volatile(UNDEFINED ::: "memory")
 
 static volatile size_t bytes;
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     (void)number, (void)info;
-    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
+    STEP_OVER((ucontext_t *)context);
     ALLOCATE(bytes);
 }
 
@@ -41,24 +42,7 @@ FRAME static void caller(size_t size)
 }
 
 void in_prologue(void);
-__asm__(".text\n.globl in_prologue\n.type in_prologue,@function\n"
-        "in_prologue:\n"
-        ".cfi_startproc\n"
-        "ud2\n" /* the very first instruction: pc - 1 would be in another function */
-        "push %rbp\n"
-        ".cfi_adjust_cfa_offset 8\n.cfi_rel_offset rbp,0\n"
-        "ud2\n"
-        "mov %rsp,%rbp\n"
-        ".cfi_def_cfa_register rbp\n"
-        "ud2\n"
-        "sub $80,%rsp\n"
-        "ud2\n"
-        "leave\n"
-        ".cfi_def_cfa rsp,8\n.cfi_restore rbp\n"
-        "ud2\n" /* in the epilogue */
-        "ret\n"
-        ".cfi_endproc\n"
-        ".size in_prologue,.-in_prologue\n");
+__asm__(".text\n.globl in_prologue\n.type in_prologue,%function\n" IN_PROLOGUE ".size in_prologue,.-in_prologue\n");
 
 FRAME static void prologue(void)
 {
@@ -66,6 +50,19 @@ FRAME static void prologue(void)
     in_prologue();
     ALLOCATE(1400007);
 }
+
+/* Two ways to the same leaf at the same depth. Where a call leaves the return address in a register, no word of the stack tells them apart. */
+FRAME static void left(void)
+{
+    leaf(1);
+}
+
+FRAME static void right(void)
+{
+    leaf(1);
+}
+
+static void (*volatile const way[2])(void) = {left, right};
 
 static void handle(int number, void (*handler)(int, siginfo_t *, void *), int flags)
 {
@@ -82,16 +79,22 @@ int main(void)
         caller(1400002);
         prologue();
         raise(SIGUSR1);
+        for (int k = 0; k < 4; k++) {
+            bytes = 1400008 + (size_t)(k & 1);
+            way[k & 1]();
+        }
         stack_t stack = {.ss_sp = alternate[i % 2], .ss_size = sizeof alternate[0]};
         sigaltstack(&stack, NULL);
         handle(SIGILL, on_signal, SA_ONSTACK);
         caller(1400003);
     }
     return expect("expect 1400001 20 caller main *\n"
-                  "expect 1400002 10 on_signal @libc.so.6 leaf caller main *\n"
-                  "expect 1400003 10 on_signal @libc.so.6 leaf caller main *\n"
-                  "expect 1400004 10 on_signal @libc.so.6 on_signal_outer @libc.so.6#+ main *\n"
-                  "expect 1400005 10 on_signal_outer @libc.so.6#+ main *\n"
-                  "expect 1400006 50 on_signal @libc.so.6 in_prologue prologue main *\n"
+                  "expect 1400002 10 on_signal " TRAMPOLINE " leaf caller main *\n"
+                  "expect 1400003 10 on_signal " TRAMPOLINE " leaf caller main *\n"
+                  "expect 1400004 10 on_signal " TRAMPOLINE " on_signal_outer " TRAMPOLINE " @libc.so.6#+ main *\n"
+                  "expect 1400005 10 on_signal_outer " TRAMPOLINE " @libc.so.6#+ main *\n"
+                  "expect 1400006 50 on_signal " TRAMPOLINE " in_prologue prologue main *\n"
+                  "expect 1400008 20 on_signal " TRAMPOLINE " leaf left main *\n"
+                  "expect 1400009 20 on_signal " TRAMPOLINE " leaf right main *\n"
                   "expect 1400007 10 prologue main *\n");
 }
