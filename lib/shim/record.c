@@ -38,6 +38,8 @@ INLINE struct ht_cell *cell_of(struct thread *t, uint32_t site)
 static COLD struct memo *counter_of(struct thread *t, uint32_t node, enum ht_kind kind)
 {
     struct memo *memo = kind == HT_KIND_HEAP ? &t->memo[node % THREAD_MEMOS] : &t->other;
+    if (tree_wants())
+        tree_grow();
     uint32_t site = tree_site(node, kind);
     for (unsigned tries = 1; UNLIKELY(!site) && tries < GROW_TRIES; tries++) {
         tree_grow();

@@ -16,6 +16,11 @@ static bool place_match(uint32_t id, const void *key)
            place->offset_hi == k->hi;
 }
 
+bool tree_wants(void)
+{
+    return index_wants(&places) || index_wants(&nodes) || index_wants(&sites);
+}
+
 COLD void tree_grow(void)
 {
     section_grow();
@@ -43,7 +48,7 @@ uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
     uint32_t hash = hash_pair(key.lo ^ key.hi, module * 2 + flags);
     uint32_t id = index_find(&places, hash, place_match, &key);
     for (unsigned tries = 0; !id && tries < GROW_TRIES; tries++) {
-        if (tries)
+        if (tries || tree_wants())
             tree_grow();
         id = new_place(&key, hash);
     }
