@@ -7,7 +7,7 @@ static size_t bytes_of(uint32_t level)
 
 /* The first free slot of a key's lines, made the id's; *n is the line's number. `match` decides about what others put there first. 0: no room. */
 INLINE uint32_t put(const struct index *index, uint32_t level, uint32_t hash, uint32_t id, index_match *match,
-                    const void *key, uint32_t *n)
+                    uint64_t key, uint32_t *n)
 {
     index_line *lines = __atomic_load_n(&index->level[level], __ATOMIC_RELAXED);
     uint32_t mask = (INDEX_FIRST_LINES << level) - 1;
@@ -28,7 +28,7 @@ INLINE uint32_t put(const struct index *index, uint32_t level, uint32_t hash, ui
 }
 
 /* Adds the level above `top`, unless another thread just did. */
-static void add_level(struct index *index, uint32_t top)
+static COLD void add_level(struct index *index, uint32_t top)
 {
     if (top >= INDEX_LEVELS)
         return;
@@ -44,27 +44,22 @@ static void add_level(struct index *index, uint32_t top)
     word_swap(&index->top, top, top + 1);
 }
 
-/* Puts an id into the newest level, or into one still newer if other threads have filled that meanwhile. */
-static void move(struct index *index, uint32_t hash, uint32_t id)
-{
-    uint32_t distance, top = word_acquire(&index->top);
-    while (!put(index, top - 1, hash, id, NULL, NULL, &distance)) {
-        add_level(index, top);
-        uint32_t now = word_acquire(&index->top);
-        if (now == top) /* no memory: the id is lost to those who look for it, who put in another */
-            return;
-        top = now;
-    }
-}
-
-static void move_up(struct index *index, uint32_t level)
+/* False: other threads have filled the newest level meanwhile; both stay in use until there is one more. */
+static COLD bool move_up(struct index *index, uint32_t level)
 {
     const index_line *lines = index->level[level];
-    for (uint32_t n = 0; n < INDEX_FIRST_LINES << level; n++)
+    uint32_t distance;
+    for (uint32_t n = 0; n < INDEX_FIRST_LINES << level; n++) {
+        uint32_t top = word_acquire(&index->top) - 1;
         for (uint32_t i = 0; i < INDEX_LINE && lines[n][i].id; i++)
-            move(index, word_get(&lines[n][i].hash), word_acquire(&lines[n][i].id));
+            if (!put(index, top, word_get(&lines[n][i].hash), word_acquire(&lines[n][i].id), NULL, 0, &distance)) {
+                word_raise(&index->wanted, top + 2);
+                return false;
+            }
+    }
     word_publish(&index->bottom, level + 1);
     memory_empty(index->level[level], bytes_of(level)); /* who still looks there finds nothing */
+    return true;
 }
 
 COLD void index_grow(struct index *index)
@@ -74,12 +69,12 @@ COLD void index_grow(struct index *index)
         add_level(index, top);
     if (!word_swap(&index->moving, 0, 1))
         return;
-    while (index->bottom + 1 < word_acquire(&index->top))
-        move_up(index, index->bottom);
+    while (index->bottom + 1 < word_acquire(&index->top) && move_up(index, index->bottom)) {
+    }
     word_publish(&index->moving, 0);
 }
 
-uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, const void *key)
+uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, uint64_t key)
 {
     uint32_t top = word_acquire(&index->top), distance = INDEX_FAR;
     uint32_t there = top ? put(index, top - 1, hash, id, match, key, &distance) : 0;

@@ -4,7 +4,7 @@
  * searched too. A slot holds the hash, so that records are seldom looked at in vain. Two threads that insert the same key at once may both succeed, with
  * two ids: callers must not care.
  *
- * The key is the caller's: it passes its hash, and a function that tells whether an id has the key (inlined at the call).
+ * The key is the caller's, by value or as an address: it passes its hash, and a function that tells whether an id has the key (inlined at the call).
  */
 #ifndef HEAPTAP_INDEX_H
 #define HEAPTAP_INDEX_H
@@ -30,10 +30,10 @@ struct index {
     uint32_t moving;                 /* a thread moves ids up */
 };
 
-typedef bool index_match(uint32_t id, const void *key);
+typedef bool index_match(uint32_t id, uint64_t key);
 
 /* Id with this key, or 0. Context: any thread, signal-safe. */
-INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match *match, const void *key)
+INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match *match, uint64_t key)
 {
     for (uint32_t top = word_acquire(&index->top), bottom = word_get(&index->bottom); top > bottom; top--) {
         const index_line *lines = __atomic_load_n(&index->level[top - 1], __ATOMIC_RELAXED);
@@ -55,7 +55,7 @@ INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match
  * Puts in an id that was not found, after its record was written. Returns the id that others find: usually `id`, or that of another thread that was
  * first; 0: no room, until index_grow. Context: as above.
  */
-uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, const void *key);
+uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, uint64_t key);
 
 /* True if index_grow is to be called. */
 INLINE bool index_wants(const struct index *index)

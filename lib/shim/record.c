@@ -38,8 +38,6 @@ INLINE struct ht_cell *cell_of(struct thread *t, uint32_t site)
 static COLD struct memo *counter_of(struct thread *t, uint32_t node, enum ht_kind kind)
 {
     struct memo *memo = kind == HT_KIND_HEAP ? &t->memo[node % THREAD_MEMOS] : &t->other;
-    if (tree_wants())
-        tree_grow();
     uint32_t site = tree_site(node, kind);
     for (unsigned tries = 1; UNLIKELY(!site) && tries < GROW_TRIES; tries++) {
         tree_grow();
@@ -68,6 +66,8 @@ INLINE const struct memo *counter_here(struct thread *t, enum ht_kind kind)
     const struct memo *memo = &t->memo[node % THREAD_MEMOS];
     if (LIKELY(memo->node == node && memo->site && kind == HT_KIND_HEAP))
         return memo;
+    if (tree_wants()) /* here, where less of the program's stack is in use */
+        tree_grow();
     return counter_of(t, node, kind);
 }
 

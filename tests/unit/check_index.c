@@ -10,14 +10,14 @@
 static struct index index_;
 static uint32_t key_of[8 * KEYS + 2]; /* by id */
 
-static bool match(uint32_t id, const void *key)
+static bool match(uint32_t id, uint64_t key)
 {
-    return key_of[id] == *(const uint32_t *)key;
+    return key_of[id] == key;
 }
 
 static uint32_t find(uint32_t key, uint32_t hash)
 {
-    return index_find(&index_, hash, match, &key);
+    return index_find(&index_, hash, match, key);
 }
 
 static uint32_t insert(uint32_t key, uint32_t hash, uint32_t id)
@@ -25,10 +25,10 @@ static uint32_t insert(uint32_t key, uint32_t hash, uint32_t id)
     key_of[id] = key;
     if (index_wants(&index_))
         index_grow(&index_);
-    uint32_t found = index_insert(&index_, hash, id, match, &key);
+    uint32_t found = index_insert(&index_, hash, id, match, key);
     for (int tries = 0; !found && tries < 5; tries++) { /* other threads fill the new level, too */
         index_grow(&index_);
-        found = index_insert(&index_, hash, id, match, &key);
+        found = index_insert(&index_, hash, id, match, key);
     }
     return found;
 }
