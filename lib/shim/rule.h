@@ -40,7 +40,7 @@ enum rule_base { BASE_CFA, BASE_FP, BASE_SP }; /* CFA, r[1], r[0] */
 #if ARCH_SYSCALLS
 struct rule {
     uint32_t pc_lo;      /* publishes; set by rules.c */
-    uint16_t pc_hi;      /* bit 15: the address is exact, not a return address; set by rules.c */
+    uint16_t pc_hi;      /* set by rules.c; a bit of the two says that the address is exact, not a return address */
     uint16_t generation; /* set by rules.c */
     uint32_t place;      /* set by rules.c */
     int32_t cfa_offset;

@@ -9,7 +9,6 @@
 #define FIRST_BITS 9
 #define LEVELS 12
 #define PROBES 8
-#define EXACT 0x8000u
 
 static struct rule *level[LEVELS];
 static uint32_t top;
@@ -34,9 +33,16 @@ INLINE uint32_t hash(uintptr_t pc)
     return (uint32_t)(((uint64_t)pc * 0x9e3779b97f4a7c15ull) >> 32);
 }
 
+/* The two parts of a key: the address, and whether it is exact, which takes a bit that no address has. */
+INLINE uint32_t low_part(uintptr_t pc, bool exact)
+{
+    return (uint32_t)pc | (ARCH_CODE_ALIGN > 1 && exact);
+}
+
 INLINE uint16_t high_part(uintptr_t pc, bool exact)
 {
-    return (uint16_t)((uint64_t)pc >> 32 & 0x7fff) | (exact ? EXACT : 0);
+    return (uint16_t)((uint64_t)pc >> 32 & (ARCH_CODE_ALIGN > 1 ? 0xffff : 0x7fff)) |
+           (ARCH_CODE_ALIGN == 1 && exact ? 0x8000u : 0);
 }
 
 /* Word by word and in order with pc_lo, which is 0 while a rule is being replaced: another thread may be looking at the same time. */
@@ -63,6 +69,7 @@ INLINE bool has_generation(const struct rule *rule, uint16_t wanted)
 /* Copies the rule if it is there. The writer may be putting another rule in its place: read the key before and after. */
 bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 {
+    uint32_t wanted = low_part(pc, exact);
     uint16_t high = high_part(pc, exact);
     uint16_t now = (uint16_t)word_get(&generation);
     for (uint32_t i = word_acquire(&top); i-- > 0;) {
@@ -72,8 +79,7 @@ bool rules_look(uintptr_t pc, bool exact, struct rule *out)
             uint32_t low = word_acquire(&rule->pc_lo);
             if (!low)
                 break;
-            if (low != (uint32_t)pc || __atomic_load_n(&rule->pc_hi, __ATOMIC_RELAXED) != high ||
-                !has_generation(rule, now))
+            if (low != wanted || __atomic_load_n(&rule->pc_hi, __ATOMIC_RELAXED) != high || !has_generation(rule, now))
                 continue;
             load_rule(out, rule);
             if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
@@ -167,7 +173,7 @@ static void ask(void *argument)
     rule->generation = (uint16_t)generation;
     word_publish(&room->pc_lo, 0);
     store_rule(room, rule);
-    word_publish(&room->pc_lo, (uint32_t)pc);
+    word_publish(&room->pc_lo, low_part(pc, question->exact));
 }
 
 COLD enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)
