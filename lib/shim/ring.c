@@ -32,8 +32,7 @@ static void clear(struct slot *slot, struct ht_block *block)
     for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
         events += word_get(&block->event[i].head) != 0;
     word_publish(&block->seq, 0);
-    __atomic_thread_fence(
-        __ATOMIC_RELEASE); /* nobody sees an event gone, or a new one, while the block still has its number */
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* what is stored from here on is seen only by who sees that */
     if (!events)
         return;
     slot_lose(slot, HT_LOST_OVERWRITTEN, events);
