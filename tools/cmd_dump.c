@@ -17,8 +17,10 @@ const char help_dump[] =
     "                       text: figures, the largest sites and what was lost, for people (default on a terminal)\n"
     "                       folded: one line a stack, its outermost frame first, and bytes\n"
     "                       html: a page that opens in a browser, without a network\n"
+    "                       speedscope: JSON, all types of samples in one file\n"
     "                       raw: every table as text\n"
-    "  -o, --output OUT     write there; without -f, the name tells the format (.pb.gz, .txt, .folded, .html, .raw)\n"
+    "  -o, --output OUT     write there; without -f, the name tells the format (.pb.gz, .txt, .folded, .html, .json, "
+    ".raw)\n"
     "      --view VIEW      inuse: heap that lives (default)   alloc: heap ever allocated\n"
     "                       exit: heap that lived when the process ended   mmap: mappings that live\n"
     "      --by-thread      pprof: label samples with the name of the thread that allocated\n"
@@ -35,14 +37,6 @@ struct options {
     const char *target;
 };
 
-static int find_view(const char *word)
-{
-    for (int i = 0; i < PROFILE_VIEWS; i++)
-        if (strcmp(profile_view_name[i], word) == 0)
-            return i;
-    return -1;
-}
-
 /* getopt's numbers of options without a letter */
 enum { OPTION_VIEW = 256, OPTION_BY_THREAD, OPTION_DEBUG_DIR, OPTION_SYSROOT };
 
@@ -54,7 +48,7 @@ static int take_option(const struct tool_verb *verb, struct options *options, in
         return options->format >= 0 ? TOOL_DONE : tool_usage(verb, "no format %s", optarg);
     case 'o': options->output = optarg; break;
     case OPTION_VIEW:
-        options->view = find_view(optarg);
+        options->view = profile_view_by_name(optarg);
         return options->view >= 0 ? TOOL_DONE : tool_usage(verb, "no view %s", optarg);
     case OPTION_BY_THREAD: options->by_thread = true; break;
     case OPTION_DEBUG_DIR: options->debug_dir = optarg; break;

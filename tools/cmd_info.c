@@ -149,7 +149,7 @@ static void print_losses(const struct profile *profile, bool all)
         printf("loss %s: %llu  %s\n", profile_loss_key[cause], ULL(profile->lost[cause]), profile_loss_text[cause]);
         any |= profile->lost[cause] != 0;
     }
-    uint64_t modules = reader_value(&profile->header.modules_lost);
+    uint64_t modules = profile->modules_lost;
     if (modules || all)
         printf("loss modules: %llu  loaded modules that found no row\n", ULL(modules));
     if (!any && !modules)

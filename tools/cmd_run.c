@@ -11,47 +11,87 @@
 #include <unistd.h>
 
 const char help_run[] =
-    "usage: heaptap run [-o OUT] [--] COMMAND [ARGUMENT...]\n"
+    "usage: heaptap run [-o OUT [--view VIEW] [--merge]] [--debug-dir DIR] [--] COMMAND [ARGUMENT...]\n"
     "\n"
     "Runs a command with libheaptap.so preloaded and waits for it. Signals that are sent to heaptap are passed on. At "
     "the end a\n"
     "summary goes to stderr. The exit status is the command's, 128 + N when signal N ended it; 1 when it could not be "
     "profiled.\n"
     "\n"
-    "  -o, --output OUT  write the profile of the command there; the name tells the format (.pb.gz, .txt, .html, "
-    ".folded,\n"
-    "                    .raw). Profiles of other processes become OUT.PROGRAM.PID. Without it the buffers are kept\n"
-    "  -h, --help        this text\n"
+    "  -o, --output OUT     write the profile of the command there; the name tells the format (.pb.gz, .txt, .folded, "
+    ".html,\n"
+    "                       .json, .raw). Profiles of other processes become OUT.PROGRAM.PID. Without it the buffers "
+    "are kept\n"
+    "      --view VIEW      of OUT: inuse (default, here what is left at the end), alloc, exit or mmap; see heaptap "
+    "dump\n"
+    "      --merge          all processes in OUT: pprof with the labels exe and pid; .folded, .html and .json with a "
+    "frame\n"
+    "                       PROGRAM[PID] at the root of their stacks\n"
+    "      --debug-dir DIR  look there first for debug files, as heaptap dump does\n"
+    "  -h, --help           this text\n"
     "\n"
     "The HEAPTAP_ variables hold as ever, but for HEAPTAP_OUT. HEAPTAP_LIB names a libheaptap.so that is not beside "
     "this tool.\n";
 
 struct options {
-    const char *output;
+    const char *output, *debug_dir;
+    bool merge;
+    int view;   /* enum profile_view; -1: not given */
     int format; /* enum convert_format, if there is an output */
     char **command;
 };
 
+/* getopt's numbers of options without a letter */
+enum { OPTION_MERGE = 256, OPTION_VIEW, OPTION_DEBUG_DIR };
+
+static int take_option(const struct tool_verb *verb, struct options *options, int found, char **argv)
+{
+    switch (found) {
+    case 'o': options->output = optarg; break;
+    case OPTION_MERGE: options->merge = true; break;
+    case OPTION_VIEW:
+        options->view = profile_view_by_name(optarg);
+        return options->view >= 0 ? TOOL_DONE : tool_usage(verb, "no view %s", optarg);
+    case OPTION_DEBUG_DIR: options->debug_dir = optarg; break;
+    case 'h': return -1;
+    default: return tool_bad_option(verb, found, argv);
+    }
+    return TOOL_DONE;
+}
+
+/* What belongs together. */
+static int check_options(const struct tool_verb *verb, struct options *options)
+{
+    if (!options->output)
+        return options->merge       ? tool_usage(verb, "--merge needs -o OUT")
+               : options->view >= 0 ? tool_usage(verb, "--view needs -o OUT")
+                                    : TOOL_DONE;
+    options->format = convert_format_by_path(options->output);
+    if (options->format < 0)
+        return tool_usage(verb, "the name %s does not tell the format", options->output);
+    if (options->merge && !convert_has_processes((enum convert_format)options->format))
+        return tool_usage(verb, "this format is for one process; --merge writes .pb.gz, .folded, .html or .json");
+    return TOOL_DONE;
+}
+
 static int read_options(const struct tool_verb *verb, int argc, char **argv, struct options *options)
 {
-    static const struct option longs[] = {
-        {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
-    *options = (struct options){.format = -1};
+    static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
+                                          {"merge", no_argument, NULL, OPTION_MERGE},
+                                          {"view", required_argument, NULL, OPTION_VIEW},
+                                          {"debug-dir", required_argument, NULL, OPTION_DEBUG_DIR},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    *options = (struct options){.format = -1, .view = -1};
     for (int found; (found = getopt_long(argc, argv, "+:o:h", longs, NULL)) != -1;) {
-        switch (found) {
-        case 'o': options->output = optarg; break;
-        case 'h': return -1;
-        default: return tool_bad_option(verb, found, argv);
-        }
+        int status = take_option(verb, options, found, argv);
+        if (status != TOOL_DONE)
+            return status;
     }
     if (optind == argc)
         return tool_usage(verb, "needs a command");
     options->command = argv + optind;
-    if (options->output)
-        options->format = convert_format_by_path(options->output);
-    if (options->output && options->format < 0)
-        return tool_usage(verb, "the name %s does not tell the format", options->output);
-    return TOOL_DONE;
+    return check_options(verb, options);
 }
 
 /* That a profile can be written there shows before the command runs, not after hours. */
@@ -91,6 +131,9 @@ static int run(const struct options *options, struct family *family, const char 
         .argv = options->command, .watch_fd = family->watch_fd, .watch = look_at_family, .watch_arg = family};
     struct run_results results = {.family = family,
                                   .output = options->output,
+                                  .merge = options->merge,
+                                  .view = options->view >= 0 ? (enum profile_view)options->view : PROFILE_INUSE,
+                                  .debug_dir = options->debug_dir,
                                   .format = (enum convert_format)options->format,
                                   .command = options->command[0],
                                   .program = program};

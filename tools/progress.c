@@ -1,5 +1,8 @@
 #include "progress.h"
 
+#include <report/human.h>
+
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static double seconds_since(const struct timespec *then, const struct timespec *now)
@@ -12,6 +15,18 @@ void progress_end(struct progress *progress)
     if (progress->on_screen)
         fputs("\r\033[K", stderr);
     progress->on_screen = false;
+}
+
+/* As much as fits: what goes on on the next line could not be overwritten. */
+static void print_line(uint32_t done, uint32_t total)
+{
+    struct winsize size;
+    char line[128], counted[HUMAN_MAX], whole[HUMAN_MAX];
+    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col - 1 : 79;
+    snprintf(line, sizeof line, "heaptap: finding names: %u %%, %s of %s places in code",
+             (unsigned)((uint64_t)done * 100 / total), human_count(counted, done), human_count(whole, total));
+    fprintf(stderr, "\r%.*s\033[K", columns, line);
+    fflush(stderr);
 }
 
 /* One line that is overwritten, when it takes long enough for somebody to wonder. */
@@ -28,8 +43,7 @@ static void show_progress(void *arg, uint32_t done, uint32_t total)
         return;
     progress->shown = now;
     progress->on_screen = true;
-    fprintf(stderr, "\r\033[Kheaptap: names: %u of %u places", done, total);
-    fflush(stderr);
+    print_line(done, total);
 }
 
 static void show_notice(void *arg, const char *line)

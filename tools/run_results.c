@@ -7,6 +7,7 @@
 #include <report/summary.h>
 
 #include <common/text.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ static void tell_nothing(const struct run_results *results)
 
 /* ---- The summary ---- */
 
-static bool summarize(const struct family_file *own, struct err *err)
+static bool summarize(const struct family_file *own, const char *debug_dir, struct err *err)
 {
     struct reader reader;
     struct profile profile;
@@ -71,7 +72,8 @@ static bool summarize(const struct family_file *own, struct err *err)
         return false;
     bool done = profile_load(&profile, &reader, err);
     reader_close(&reader);
-    struct symbolize *symbolize = done ? symbolize_new(&profile, &(struct symbolize_options){.sysroot = NULL}) : NULL;
+    struct symbolize *symbolize = done ? symbolize_new(&profile, &(struct symbolize_options){.debug_dir = debug_dir})
+                                       : NULL;
     done = done && names_init(&names, &profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
            summary_write(stderr, &names, err);
     names_free(&names);
@@ -95,18 +97,25 @@ static void name_output(const struct run_results *results, const struct family_f
         snprintf(to + length, capacity - (size_t)length, ".%d", n);
 }
 
-static bool convert(const struct run_results *results, const struct family_file *file, const char *path,
-                    struct err *err)
+/* Writes one file: of a buffer, or of what was merged. */
+static bool convert(const struct run_results *results, const struct family_file *file, const struct merge *merge,
+                    const char *path, struct err *err)
 {
     struct output output;
     struct reader reader;
     struct progress progress;
-    struct convert_options options = {.format = results->format, .view = PROFILE_INUSE};
+    struct convert_options options = {
+        .format = results->format, .view = results->view, .symbolize.debug_dir = results->debug_dir};
+    bool done;
     if (!output_open(&output, path, err))
         return false;
     progress_begin(&progress, &options);
-    options.notice = NULL; /* the summary told */
-    bool done = family_read(file, &reader, err) && convert_write(output.stream, &reader, &options, err);
+    if (merge) {
+        done = convert_merged(output.stream, merge, &options, err);
+    } else {
+        options.notice = NULL; /* the summary told */
+        done = family_read(file, &reader, err) && convert_write(output.stream, &reader, &options, err);
+    }
     progress_end(&progress);
     return output_close(&output, done, err) && done;
 }
@@ -115,9 +124,12 @@ static void tell_next(const struct run_results *results)
 {
     switch (results->format) {
     case CONVERT_PPROF:
-        say("profile: %s   next: go tool pprof -http=localhost:8080 %s", results->output, results->output);
+        say("profile: %s   next: go tool pprof -http=localhost:8080 %s%s", results->output,
+            results->merge ? "-tagroot=exe,pid " : "", results->output);
         break;
     case CONVERT_FOLDED: say("profile: %s   next: any flame graph that reads folded stacks", results->output); break;
+    case CONVERT_SPEEDSCOPE: say("profile: %s   next: open it in speedscope", results->output); break;
+    case CONVERT_HTML: say("profile: %s   next: open it in a browser", results->output); break;
     default: say("profile: %s   next: less %s", results->output, results->output); break;
     }
 }
@@ -137,7 +149,7 @@ static bool write_profiles(const struct run_results *results, const struct famil
             snprintf(path, sizeof path, "%s", results->output);
         else
             name_output(results, file, path, sizeof path);
-        if (!convert(results, file, path, &err)) {
+        if (!convert(results, file, NULL, path, &err)) {
             tool_fail(&err);
             say("the buffer is kept: %s", file->path);
             done = false;
@@ -154,6 +166,86 @@ static bool write_profiles(const struct run_results *results, const struct famil
         say("and %zu more processes: %s.PROGRAM.PID", others - LINES_MAX, results->output);
     if (own && done)
         tell_next(results);
+    return done;
+}
+
+/* ---- With --merge ---- */
+
+static bool add_to_merge(struct merge *merge, const struct family_file *file, bool own, bool *added)
+{
+    struct reader reader;
+    struct err err;
+    char why[PROFILE_PROBLEM_MAX];
+    *added = false;
+    if (!family_read(file, &reader, &err) || !convert_merge_add(merge, &reader, own, added, why, &err)) {
+        tool_fail(&err);
+        say("the buffer is kept: %s", file->path);
+        return false;
+    }
+    if (!*added)
+        say("process %u, %s, is left out: %s", file->summary.header.pid, program_of(file), why);
+    return true;
+}
+
+/* The command's own process comes first: the profile is about it. */
+static bool merge_all(const struct run_results *results, const struct family_file *own, struct merge *merge,
+                      bool *merged)
+{
+    const struct family *family = results->family;
+    bool done = true, added;
+    size_t own_index = own ? (size_t)(own - family->file) : 0;
+    for (size_t i = 0; i < family->count; i++) {
+        size_t index = !own ? i : i == 0 ? own_index : i <= own_index ? i - 1 : i;
+        const struct family_file *file = &family->file[index];
+        if (!file->usable || lives(file))
+            continue;
+        merged[index] = add_to_merge(merge, file, file == own, &added);
+        done = merged[index] && done;
+    }
+    return done;
+}
+
+static bool write_merge(const struct run_results *results, const struct merge *merge)
+{
+    uint32_t recordings = merge->profile.process_count, pids = merge->profile.pid_count;
+    struct err err;
+    if (!convert(results, NULL, merge, results->output, &err)) {
+        tool_fail(&err);
+        say("the buffers are kept: heaptap ls");
+        return false;
+    }
+    if (recordings > pids)
+        say("one profile of %u programs in %u %s", recordings, pids, pids == 1 ? "process" : "processes");
+    else
+        say("one profile of %u %s", pids, pids == 1 ? "process" : "processes");
+    tell_next(results);
+    return true;
+}
+
+static bool write_merged(const struct run_results *results, const struct family_file *own)
+{
+    const struct family *family = results->family;
+    struct merge merge = {0};
+    struct err err;
+    bool *merged = calloc(family->count + 1, sizeof *merged); /* by file */
+    if (!merged || !convert_merge_begin(&merge, results->format, &err)) {
+        merge_free(&merge);
+        free(merged);
+        say("no memory to merge; the buffers are kept: heaptap ls");
+        return false;
+    }
+    bool done = merge_all(results, own, &merge, merged);
+    if (done && !merge.profile.process_count)
+        say("no profile: no process has any data");
+    else if (merge.profile.process_count && write_merge(results, &merge))
+        for (size_t i = 0; i < family->count; i++) {
+            if (merged[i])
+                unlink(family->file[i].path);
+        }
+    else
+        done = false;
+    merge_free(&merge);
+    free(merged);
     return done;
 }
 
@@ -180,7 +272,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
     if (others)
         say("%zu other %s recorded, too: heaptap ls", others, others == 1 ? "process was" : "processes were");
     if (own)
-        say("buffer: %s   next: heaptap dump %s", own->path, own->path);
+        say("the buffer is kept   next: heaptap dump %s", own->path);
     return done;
 }
 
@@ -234,14 +326,18 @@ bool run_results(const struct run_results *results)
     family_settle(results->family);
     const struct family_file *own = family_of(results->family, results->pid);
     bool done = true;
+    if (WIFSIGNALED(results->status) && WTERMSIG(results->status) == SIGINT && isatty(STDERR_FILENO))
+        fputc('\n', stderr); /* behind the terminal's ^C */
     if (WIFSIGNALED(results->status))
         say("%s was ended by signal %d (%s)", results->command, WTERMSIG(results->status),
             strsignal(WTERMSIG(results->status)));
     if (!own)
         tell_nothing(results);
-    else if (!summarize(own, &err))
+    else if (!summarize(own, results->debug_dir, &err))
         done = tool_fail(&err) == TOOL_DONE;
-    if (results->output)
+    if (results->merge)
+        done = write_merged(results, own) && done;
+    else if (results->output)
         done = write_profiles(results, own) && done;
     else
         done = keep_buffers(results, own) && done;

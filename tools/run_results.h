@@ -9,6 +9,9 @@ struct run_results {
     struct family *family;
     const char *output;         /* NULL: buffers are kept as they are */
     enum convert_format format; /* of output */
+    bool merge;                 /* all processes into output */
+    enum profile_view view;     /* of output */
+    const char *debug_dir;      /* NULL: none */
     const char *command;        /* as it was called */
     const char *program;        /* the file that ran: the command or its interpreter */
     pid_t pid;

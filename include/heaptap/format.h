@@ -11,7 +11,7 @@
  *   SLOTS        ht_slot[]            one per recording thread; the last one is shared by threads that found no other
  *   CHUNKS       ht_chunk[]           which slot counts which 64 sites in CELLS[same index]
  *   CELLS        ht_cell[][64]        the counters of 64 sites for one slot
- *   LINES        ht_line[]            live blocks, four to a line of 64 bytes
+ *   LINES        ht_line[]            live blocks, four to a line of 64 bytes; line 0 is unused
  *   MAPS         ht_map[]             live mappings
  *   RING         ht_block[]           the last events, in blocks of 4 KiB
  *
@@ -58,7 +58,7 @@
 
 #define HT_MAGIC "HEAPTAP" /* 8 bytes with its NUL */
 #define HT_BYTE_ORDER 0x0a0b0c0du
-#define HT_VERSION_MAJOR 1
+#define HT_VERSION_MAJOR 2
 #define HT_VERSION_MINOR 0
 #define HT_SECTION_ALIGN 65536u
 
@@ -300,10 +300,10 @@ struct ht_cell {
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-#define HT_REGION_SHIFT 9 /* a line holds blocks whose addresses agree above this bit */
+#define HT_REGION_SHIFT 12 /* a line holds blocks whose addresses agree above this bit */
 #define HT_LINE_ENTRIES 4
 
-/* Tag of a live entry: state in bits 0-2, address inside the region in bits 3-11, zero in 12-15 (interval shift, later), sequence above. */
+/* Tag of a live entry: state in bits 0-2, address inside the region in bits 3-14, zero above (the interval that a sample was drawn with, later). */
 enum ht_tag_state {
     HT_TAG_EMPTY = 0, /* the whole tag is 0 */
     HT_TAG_BUSY = 1,  /* being filled */
@@ -311,7 +311,7 @@ enum ht_tag_state {
     HT_TAG_HIGH = 3 /* only in entry 1: size[1] is the upper half of the size of entry 0 (a block of 4 GiB or more) */
 };
 #define HT_TAG_STATE(tag) ((tag)&7u)
-#define HT_TAG_OFFSET(tag) (((tag) >> 3) & 0x1ffu)
+#define HT_TAG_OFFSET(tag) (((tag) >> 3) & 0xfffu)
 
 /*
  * Four live blocks. SoA, one cache line. Address = region << HT_REGION_SHIFT | HT_TAG_OFFSET(tag).

@@ -58,20 +58,23 @@ INLINE void word_raise(uint32_t *word, uint32_t value)
     }
 }
 
+/* Adds less than 2^31. */
+INLINE void count_add_step(struct ht_count *count, uint32_t n)
+{
+    uint32_t old = count->lo, new = old + n;
+    word_set(&count->lo, new);
+    if (UNLIKELY((int32_t)(old ^ new) < 0)) {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        __atomic_store_n(&count->hi, count->hi + 1, __ATOMIC_RELEASE);
+    }
+}
+
 /* Owner's half of a split counter (format.h, ht_count): plain stores. `n` may be anything. */
 INLINE void count_add(struct ht_count *count, uint64_t n)
 {
-    do {
-        uint32_t step = n > 0x40000000u ? 0x40000000u : (uint32_t)n;
-        uint32_t old = count->lo;
-        uint32_t new = old + step;
-        word_set(&count->lo, new);
-        if (UNLIKELY((old ^ new) >> 31)) {
-            __atomic_signal_fence(__ATOMIC_SEQ_CST);
-            __atomic_store_n(&count->hi, count->hi + 1, __ATOMIC_RELEASE);
-        }
-        n -= step;
-    } while (UNLIKELY(n));
+    for (; UNLIKELY(n >> 30); n -= 1u << 30)
+        count_add_step(count, 1u << 30);
+    count_add_step(count, (uint32_t)n);
 }
 
 /* The same for a counter that several threads add to. */

@@ -29,13 +29,16 @@ static const struct format {
     const char *suffix;
     bool names;  /* needs names */
     bool reader; /* needs the reader */
-    bool threads, binary;
+    bool threads, processes, binary;
     bool (*write)(FILE *out, const struct write_input *input, struct err *err);
 } formats[CONVERT_FORMATS] = {
-    [CONVERT_PPROF] = {"pprof", ".pb.gz", .names = true, .threads = true, .binary = true, .write = write_pprof},
-    [CONVERT_FOLDED] = {"folded", ".folded", .names = true, .write = folded},
+    [CONVERT_PPROF] = {"pprof", ".pb.gz", .names = true, .threads = true, .processes = true, .binary = true,
+                       .write = write_pprof},
+    [CONVERT_FOLDED] = {"folded", ".folded", .names = true, .processes = true, .write = folded},
     [CONVERT_TEXT] = {"text", ".txt", .names = true, .write = text},
-    [CONVERT_HTML] = {"html", ".html", .names = true, .binary = true, .write = write_html},
+    [CONVERT_HTML] = {"html", ".html", .names = true, .processes = true, .binary = true, .write = write_html},
+    [CONVERT_SPEEDSCOPE] = {"speedscope", ".json", .names = true, .processes = true, .binary = true,
+                            .write = write_speedscope},
     [CONVERT_RAW] = {"raw", ".raw", .reader = true, .write = raw},
 };
 
@@ -66,6 +69,11 @@ bool convert_is_binary(enum convert_format format)
 bool convert_has_threads(enum convert_format format)
 {
     return formats[format].threads;
+}
+
+bool convert_has_processes(enum convert_format format)
+{
+    return formats[format].processes;
 }
 
 /* Says which files were of no use although they are there. */
@@ -133,4 +141,31 @@ bool convert_write(FILE *out, struct reader *reader, const struct convert_option
     threads_free(&threads);
     profile_free(&profile);
     return done;
+}
+
+bool convert_merge_begin(struct merge *merge, enum convert_format format, struct err *err)
+{
+    return merge_init(merge, format != CONVERT_PPROF, err); /* pprof has labels */
+}
+
+bool convert_merge_add(struct merge *merge, struct reader *reader, bool always, bool *added,
+                       char why[PROFILE_PROBLEM_MAX], struct err *err)
+{
+    struct profile profile;
+    uint64_t time_ns = time_of(reader);
+    bool done = profile_load(&profile, reader, err);
+    reader_close(reader);
+    *added = done && (always || profile.site_count);
+    if (!done || !coverage_problem(&profile, why))
+        why[0] = 0;
+    if (*added)
+        done = *added = merge_add(merge, &profile, time_ns, err);
+    profile_free(&profile);
+    return done;
+}
+
+bool convert_merged(FILE *out, const struct merge *merge, const struct convert_options *options, struct err *err)
+{
+    struct write_input input = {.profile = &merge->profile, .view = options->view, .time_ns = merge->time_ns};
+    return write_named(out, &input, options, err);
 }

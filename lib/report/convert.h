@@ -5,11 +5,20 @@
 #ifndef HEAPTAP_CONVERT_H
 #define HEAPTAP_CONVERT_H
 
+#include "merge.h"
 #include "symbolize.h"
 
 #include <stdio.h>
 
-enum convert_format { CONVERT_PPROF, CONVERT_FOLDED, CONVERT_TEXT, CONVERT_HTML, CONVERT_RAW, CONVERT_FORMATS };
+enum convert_format {
+    CONVERT_PPROF,
+    CONVERT_FOLDED,
+    CONVERT_TEXT,
+    CONVERT_HTML,
+    CONVERT_SPEEDSCOPE,
+    CONVERT_RAW,
+    CONVERT_FORMATS
+};
 
 struct convert_options {
     enum convert_format format;
@@ -29,8 +38,20 @@ int convert_format_by_path(const char *path);
 bool convert_is_binary(enum convert_format format);
 /* Can tell threads apart. */
 bool convert_has_threads(enum convert_format format);
+/* Can show several processes. */
+bool convert_has_processes(enum convert_format format);
 
 /* Loads the buffer and writes it. The reader is closed in any case. Errors of the stream are left for the caller to see. */
 bool convert_write(FILE *out, struct reader *reader, const struct convert_options *options, struct err *err);
+
+/*
+ * The same for several buffers in one file (convert_has_processes): convert_merge_begin, convert_merge_add for each, the main one first, and convert_merged.
+ * An addition that failed is not in the sums; the others are. merge_free comes last in any case.
+ */
+bool convert_merge_begin(struct merge *merge, enum convert_format format, struct err *err);
+/* The reader is closed in any case. A buffer without data is only added if `always`; `added` tells, and `why` what coverage.h says of it. */
+bool convert_merge_add(struct merge *merge, struct reader *reader, bool always, bool *added,
+                       char why[PROFILE_PROBLEM_MAX], struct err *err);
+bool convert_merged(FILE *out, const struct merge *merge, const struct convert_options *options, struct err *err);
 
 #endif

@@ -9,6 +9,12 @@
 /* Memory of a process that malloc need not explain: stacks, thread-local storage, data of libraries, free blocks that the allocator keeps. */
 #define UNEXPLAINED_MIN (32u << 20)
 
+uint64_t coverage_lost(const struct profile *profile)
+{
+    return profile->lost[HT_LOST_REENTRANT_ALLOC] + profile->lost[HT_LOST_PAUSED] + profile->lost[HT_LOST_CELL_FULL] +
+           profile->lost[HT_LOST_NO_THREAD];
+}
+
 uint64_t coverage_cut(const struct profile *profile)
 {
     uint64_t cut = 0;

@@ -4,7 +4,7 @@
 
 #include "profile.h"
 
-#define COVERAGE_MAX 640
+#define COVERAGE_MAX PROFILE_PROBLEM_MAX
 
 /* True if nothing or only a part was recorded: `to` says so and why. */
 bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX]);
@@ -14,6 +14,9 @@ INLINE uint64_t coverage_peak(const struct profile *profile)
 {
     return MAX(reader_value(&profile->header.peak_bytes), profile->total[HT_KIND_HEAP].live_bytes);
 }
+
+/* Allocations that heaptap saw and that are in no figure (an event without room for counters may have been a free). */
+uint64_t coverage_lost(const struct profile *profile);
 
 /* Stacks that are cut, of all kinds. */
 uint64_t coverage_cut(const struct profile *profile);

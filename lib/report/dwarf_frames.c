@@ -80,7 +80,13 @@ static int compare_ranges(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-static bool list_units(struct frames *frames, Dwarf *dwarf)
+static void tick(const struct dwarf_progress *progress)
+{
+    if (progress->tick)
+        progress->tick(progress->arg, progress->done);
+}
+
+static bool list_units(struct frames *frames, Dwarf *dwarf, const struct dwarf_progress *progress)
 {
     Dwarf_CU *cu = NULL;
     Dwarf_Die die, inner;
@@ -96,6 +102,7 @@ static bool list_units(struct frames *frames, Dwarf *dwarf)
         if (!add_ranges(frames, &die, frames->unit_count))
             return false;
         frames->unit_count++;
+        tick(progress); /* of a gigabyte this takes a while */
     }
     if (frames->range_count)
         qsort(frames->ranges, frames->range_count, sizeof *frames->ranges, compare_ranges);
@@ -366,8 +373,7 @@ static bool add_unit(struct frames *frames, struct unit *unit, struct dwarf_quer
         *found += frames->names->places[queries[i].place].count != 0;
     }
     progress->done += count;
-    if (progress->tick)
-        progress->tick(progress->arg, progress->done);
+    tick(progress);
     return true;
 }
 
@@ -379,7 +385,7 @@ bool dwarf_frames_add(Dwfl_Module *module, const struct elf_symbols *symbols, st
     *found = 0;
     if (!dwarf)
         return true;
-    bool done = list_units(&frames, dwarf);
+    bool done = list_units(&frames, dwarf, progress);
     for (uint32_t i = 0; done && i < count; i++) {
         queries[i].unit = find_unit(&frames, queries[i].address - frames.bias);
         queries[i].scope = NO_SCOPE;

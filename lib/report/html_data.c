@@ -1,6 +1,7 @@
 #include "html_data.h"
 
 #include "coverage.h"
+#include "json.h"
 #include "process.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #define NO_NUMBER 0xffffffffu
 
 /* What the page knows of a frame besides its name. */
-enum kind { KIND_NAMED, KIND_UNNAMED, KIND_NO_CODE };
+enum kind { KIND_NAMED, KIND_UNNAMED, KIND_NO_CODE, KIND_PROCESS };
 
 enum column { INUSE_BYTES, INUSE_OBJECTS, ALLOC_BYTES, ALLOC_OBJECTS, MMAP_BYTES, MMAP_OBJECTS, COLUMNS };
 
@@ -30,30 +31,10 @@ struct tables {
     uint64_t *values;       /* [node * COLUMNS + column] */
 };
 
-static void put_text(FILE *out, const char *text)
-{
-    putc('"', out);
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at < 0x20 || strchr("<>&\"\\'\x7f", *at))
-            fprintf(out, "\\u%04x", *at);
-        else
-            putc(*at, out);
-    }
-    putc('"', out);
-}
-
-/* Text of the header or of a module: any bytes. */
-static void put_foreign(FILE *out, const char *text)
-{
-    char safe[4096];
-    err_safe_text(safe, sizeof safe, text);
-    put_text(out, safe);
-}
-
 static void put_member(FILE *out, const char *key, const char *text)
 {
     fprintf(out, ",\"%s\":", key);
-    put_foreign(out, text);
+    json_foreign(out, text);
 }
 
 static const char *state_word(const struct profile *profile)
@@ -63,6 +44,21 @@ static const char *state_word(const struct profile *profile)
     if (profile->process == READER_UNKNOWN)
         return "unknown";
     return profile->header.state == HT_STATE_EXITING ? "exited" : "killed";
+}
+
+/* PID, name and problem of each, where there are several. */
+static void put_processes(FILE *out, const struct profile *profile)
+{
+    fputs(",\"processes\":[", out);
+    for (uint32_t i = 0; i < profile->process_count; i++) {
+        const struct profile_process *process = &profile->processes[i];
+        fprintf(out, "%s[%u,", i ? "," : "", process->pid);
+        json_text(out, process->name);
+        putc(',', out);
+        json_text(out, process->problem);
+        putc(']', out);
+    }
+    putc(']', out);
 }
 
 static void put_program(FILE *out, const struct write_input *input)
@@ -75,8 +71,10 @@ static void put_program(FILE *out, const struct write_input *input)
             header->threads_seen, running ? ULL(process_rss_anon(header->pid)) : 0);
     put_member(out, "exe", header->exe);
     put_member(out, "command", header->command);
-    char problem[COVERAGE_MAX];
-    put_member(out, "problem", coverage_problem(profile, problem) ? problem : "");
+    char problem[COVERAGE_MAX] = "";
+    if (!profile->process_count) /* else it is that of each */
+        coverage_problem(profile, problem);
+    put_member(out, "problem", problem);
     putc('}', out);
 }
 
@@ -101,7 +99,7 @@ static void put_recording(FILE *out, const struct profile *profile)
         "out\":%llu,\"damaged\":%llu,\"modules_lost\":%llu}",
         header->interval_bytes, header->ctl_pause != 0, (header->flags & HT_FLAG_FROZEN) != 0,
         (header->flags & HT_FLAG_NO_TABLES) != 0, ULL(profile->events_during), ULL(profile->left_out),
-        ULL(profile->damaged), ULL(reader_value(&header->modules_lost)));
+        ULL(profile->damaged), ULL(profile->modules_lost));
     fputs(",\"losses\":[", out);
     const char *comma = "";
     for (int cause = 0; cause < HT_LOSSES; cause++) {
@@ -150,7 +148,9 @@ static void describe_frame(struct tables *tables, const struct tree_node *node)
     number_of(&tables->texts, function->file);
     if (module < names->profile->module_count)
         tables->frame_module[node->frame] = number_of(&tables->modules, module) + 1;
-    if (module == PROFILE_CUT || module == PROFILE_DAMAGED)
+    if (module == PROFILE_PROCESS)
+        tables->frame_kind[node->frame] = KIND_PROCESS;
+    else if (module == PROFILE_CUT || module == PROFILE_DAMAGED || module == PROFILE_NO_STACK)
         tables->frame_kind[node->frame] = KIND_NO_CODE;
     else
         tables->frame_kind[node->frame] = names_is_placeholder(names, node->frame) ? KIND_UNNAMED : KIND_NAMED;
@@ -211,13 +211,13 @@ static void put_texts(FILE *out, const struct tables *tables)
     fputs(",\"texts\":[", out);
     for (uint32_t i = 0; i < tables->texts.count; i++) {
         fputs(i ? ",\n" : "\n", out);
-        put_text(out, tables->names->texts.text[tables->texts.old[i]]);
+        json_text(out, tables->names->texts.text[tables->texts.old[i]]);
     }
     fputs("],\"modules\":[", out);
     for (uint32_t i = 0; i < tables->modules.count; i++) {
         const struct ht_module *module = &tables->names->profile->modules[tables->modules.old[i]];
         fputs(i ? ",\n[" : "\n[", out);
-        put_foreign(out, module->path);
+        json_foreign(out, module->path);
         fprintf(out, ",%d]", (module->flags & HT_MODULE_MAIN) != 0);
     }
     putc(']', out);
@@ -279,6 +279,7 @@ bool html_data(FILE *out, const struct write_input *input, const struct tree *tr
     if (done) {
         fprintf(out, "{\"heaptap\":\"%s\",\"view\":\"%s\",", HEAPTAP_VERSION, profile_view_name[input->view]);
         put_program(out, input);
+        put_processes(out, input->profile);
         put_totals(out, input->profile);
         put_recording(out, input->profile);
         put_texts(out, &tables);

@@ -29,6 +29,10 @@ const char *human_count(char to[HUMAN_MAX], uint64_t count)
 
 const char *human_share(char to[HUMAN_MAX], uint64_t part, uint64_t whole)
 {
-    snprintf(to, HUMAN_MAX, "%.1f %%", whole ? 100.0 * (double)part / (double)whole : 0.0);
+    double percent = whole ? 100.0 * (double)part / (double)whole : 0.0;
+    if (part && percent < 0.05)
+        snprintf(to, HUMAN_MAX, "<0.1 %%");
+    else
+        snprintf(to, HUMAN_MAX, "%.1f %%", percent);
     return to;
 }

@@ -10,7 +10,7 @@
 const char *human_bytes(char to[HUMAN_MAX], uint64_t bytes);
 /* "1,234,567" */
 const char *human_count(char to[HUMAN_MAX], uint64_t count);
-/* "12.3 %"; "0.0 %" of nothing. */
+/* "12.3 %"; "<0.1 %"; "0.0 %" of nothing. */
 const char *human_share(char to[HUMAN_MAX], uint64_t part, uint64_t whole);
 
 #endif

@@ -92,6 +92,8 @@ bool launch_find(const char *command, char to[LAUNCH_PATH_MAX], struct err *err)
 {
     const char *path = getenv("PATH");
     int worst = ENOENT;
+    if (!*command)
+        return err_set(err, "cannot run a command without a name");
     if (strchr(command, '/')) {
         int error = try_file(command);
         return error                                     ? refuse_file(command, error, err)

@@ -136,6 +136,10 @@ static void placeholder(const struct profile *profile, const struct profile_plac
         snprintf(to, capacity, "[cut: %s]", profile_cut_name(place->offset));
     else if (place->module == PROFILE_NO_MODULE)
         snprintf(to, capacity, "[generated]+0x%llx", (unsigned long long)place->offset);
+    else if (place->module == PROFILE_PROCESS && place->offset < profile->process_count)
+        snprintf(to, capacity, "%s[%u]", profile->processes[place->offset].name, profile->processes[place->offset].pid);
+    else if (place->module == PROFILE_NO_STACK)
+        snprintf(to, capacity, "[no stack]");
     else if (place->module >= profile->module_count)
         snprintf(to, capacity, "[damaged]");
     else

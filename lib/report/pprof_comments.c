@@ -23,22 +23,38 @@ static void comment(struct comments *comments, const char *format, ...)
     comments->failed = comments->failed || !comments->add(comments->arg, safe);
 }
 
-static void add_identity(struct comments *comments, const struct write_input *input)
+static void add_process(struct comments *comments, const struct ht_header *header, enum reader_process process)
 {
-    static const char *const views[PROFILE_VIEWS] = {"heap that lives", "heap ever allocated",
-                                                     "heap that lived when the process ended", "mappings that live"};
     static const char *const states[] = {"has ended", "runs", "runs or has ended"};
-    const struct ht_header *header = &input->profile->header;
     char start[32] = "?";
     time_t seconds = (time_t)(header->start_realtime_ns / 1000000000u);
     struct tm calendar;
     if (gmtime_r(&seconds, &calendar))
         strftime(start, sizeof start, "%Y-%m-%dT%H:%M:%SZ", &calendar);
+    comment(comments, "# process %u (%s), recorded since %s, program %s", header->pid, states[process], start,
+            header->exe);
+}
+
+static void add_identity(struct comments *comments, const struct write_input *input)
+{
+    static const char *const views[PROFILE_VIEWS] = {"heap that lives", "heap ever allocated",
+                                                     "heap that lived when the process ended", "mappings that live"};
+    const struct profile *profile = input->profile;
+    const struct ht_header *header = &profile->header;
     comment(comments, "heaptap %s, view %s: %s", HEAPTAP_VERSION, profile_view_name[input->view], views[input->view]);
     comment(comments, "# recorded by libheaptap.so %s, format %u.%u", header->shim_version, header->version_major,
             header->version_minor);
-    comment(comments, "# process %u (%s), recorded since %s, program %s", header->pid, states[input->profile->process],
-            start, header->exe);
+    if (!profile->process_count)
+        add_process(comments, header, profile->process);
+    else
+        comment(comments, "the sum over %u programs in %u processes, told apart by the labels exe and pid",
+                profile->process_count, profile->pid_count);
+    for (uint32_t i = 0; i < profile->process_count; i++) {
+        const struct profile_process *process = &profile->processes[i];
+        add_process(comments, &process->header, profile->process);
+        if (process->problem[0])
+            comment(comments, "process %u, %s: %s", process->pid, process->name, process->problem);
+    }
 }
 
 static void add_configuration(struct comments *comments, const struct ht_header *header)
@@ -66,7 +82,7 @@ static void add_losses(struct comments *comments, const struct write_input *inpu
         if (profile->lost[cause])
             comment(comments, "%slost %s %llu: %s", harmless(cause) ? "# " : "", profile_loss_key[cause],
                     (unsigned long long)profile->lost[cause], profile_loss_text[cause]);
-    uint64_t modules = reader_value(&profile->header.modules_lost);
+    uint64_t modules = profile->modules_lost;
     if (modules)
         comment(comments, "lost modules %llu: loaded modules without a row; their code has no names",
                 (unsigned long long)modules);

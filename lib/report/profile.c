@@ -17,6 +17,25 @@ const char *const profile_loss_text[HT_LOSSES] = {
 
 const char *const profile_view_name[PROFILE_VIEWS] = {"inuse", "alloc", "exit", "mmap"};
 
+int profile_view_by_name(const char *name)
+{
+    for (int i = 0; i < PROFILE_VIEWS; i++)
+        if (strcmp(profile_view_name[i], name) == 0)
+            return i;
+    return -1;
+}
+
+const char *const profile_value_name[PROFILE_VALUES] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
+
+void profile_values(const struct profile_site *site, uint64_t values[PROFILE_VALUES])
+{
+    const struct profile_totals *total = &site->total;
+    values[PROFILE_ALLOC_OBJECTS] = MAX(total->allocs, total->live);
+    values[PROFILE_ALLOC_SPACE] = MAX(total->alloc_bytes, total->live_bytes);
+    values[PROFILE_INUSE_OBJECTS] = total->live;
+    values[PROFILE_INUSE_SPACE] = total->live_bytes;
+}
+
 const char *profile_kind_name(uint32_t kind)
 {
     static const char *const names[HT_KINDS] = {"unknown", "heap", "map", "reserve"};
@@ -249,6 +268,7 @@ bool profile_load(struct profile *profile, const struct reader *reader, struct e
     profile->process = reader->process;
     profile->events_during = reader->events_after - reader->events_before;
     profile->left_out = reader->left_out;
+    profile->modules_lost = reader_value(&reader->header.modules_lost);
     profile->module_count = reader_count(reader, HT_MODULES);
     profile->place_count = MAX(reader_count(reader, HT_PLACES), 1u);
     profile->node_count = MAX(reader_count(reader, HT_NODES), 1u);
@@ -274,5 +294,6 @@ void profile_free(struct profile *profile)
     free(profile->nodes);
     free(profile->sites);
     free(profile->slots);
+    free(profile->processes);
     memset(profile, 0, sizeof *profile);
 }

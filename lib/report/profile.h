@@ -18,6 +18,8 @@
 #define PROFILE_NO_MODULE 0xffffffffu /* generated code: offset is the address */
 #define PROFILE_CUT 0xfffffffeu       /* the stack was cut: offset is an enum ht_cut. Only directly below the root */
 #define PROFILE_DAMAGED 0xfffffffdu   /* the file names no such place or module; offset is kept if there is one */
+#define PROFILE_PROCESS 0xfffffffcu   /* merged (merge.h): offset is the index of the process whose stacks begin here */
+#define PROFILE_NO_STACK 0xfffffffbu  /* merged: a stack of that process that was not recorded */
 
 struct profile_place {
     uint64_t offset; /* return address - bias of the module; look up offset - 1 unless HT_PLACE_EXACT is set */
@@ -39,9 +41,9 @@ struct profile_totals {
 /* A site that anything happened at. */
 struct profile_site {
     uint32_t id;
-    uint32_t node; /* leaf of the stack; 0: no stack was recorded */
-    uint32_t kind; /* enum ht_kind */
-    uint32_t reserved;
+    uint32_t node;    /* leaf of the stack; 0: no stack was recorded */
+    uint32_t kind;    /* enum ht_kind */
+    uint32_t process; /* merged: index of the process; else 0 */
     struct profile_totals total;
 };
 
@@ -54,11 +56,21 @@ struct profile_slot {
     uint64_t lost[HT_LOSSES_MAX];
 };
 
+/* A process of a merged profile; after an exec another one with the same PID. All text is safe to show. */
+#define PROFILE_PROBLEM_MAX 640
+struct profile_process {
+    uint32_t pid;
+    char name[128];                    /* of its program; no two have the same pid and name */
+    char problem[PROFILE_PROBLEM_MAX]; /* what coverage.h says of it, or empty */
+    struct ht_header header;
+};
+
 struct profile {
     struct ht_header header;
     enum reader_process process;
     uint64_t events_during; /* events while the file was read: figures of different tables may differ by as many */
     uint64_t left_out;      /* see reader.h */
+    uint64_t modules_lost;  /* loaded modules that found no row */
 
     uint32_t module_count;
     struct ht_module
@@ -71,6 +83,9 @@ struct profile {
     struct profile_site *sites; /* in order of id, only those with any total other than 0 */
     uint32_t slot_count;
     struct profile_slot *slots; /* index = slot */
+    uint32_t process_count;     /* 0: a profile of the one process that the header tells of */
+    uint32_t pid_count;         /* different PIDs of these */
+    struct profile_process *processes;
 
     uint64_t lost[HT_LOSSES_MAX];          /* by cause, over all slots */
     struct profile_totals total[HT_KINDS]; /* by kind; [0]: of sites whose kind is unknown, which are in no site */
@@ -99,6 +114,23 @@ enum profile_view {
     PROFILE_VIEWS
 };
 extern const char *const profile_view_name[PROFILE_VIEWS];
+/* By its name; -1: there is none. */
+int profile_view_by_name(const char *name);
+/* Go's sample types, in Go's order. */
+enum profile_value {
+    PROFILE_ALLOC_OBJECTS,
+    PROFILE_ALLOC_SPACE,
+    PROFILE_INUSE_OBJECTS,
+    PROFILE_INUSE_SPACE,
+    PROFILE_VALUES
+};
+extern const char *const profile_value_name[PROFILE_VALUES];
+INLINE bool profile_value_is_bytes(enum profile_value value)
+{
+    return value == PROFILE_ALLOC_SPACE || value == PROFILE_INUSE_SPACE;
+}
+/* Of a site. Readers rely on it that nothing lives that was not allocated; tables that were read one after another may say otherwise. */
+void profile_values(const struct profile_site *site, uint64_t values[PROFILE_VALUES]);
 /* Bytes of a site in a view; 0 if its kind is not in it. */
 uint64_t profile_view_bytes(enum profile_view view, const struct profile_site *site);
 

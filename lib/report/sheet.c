@@ -62,10 +62,10 @@ void sheet_line(const struct sheet *sheet, unsigned indent, const char *text)
     fputc('\n', sheet->out);
 }
 
-void sheet_wrapped(const struct sheet *sheet, unsigned indent, const char *text)
+void sheet_hanging(const struct sheet *sheet, const char *before, const char *text)
 {
-    unsigned room = sheet->width - indent;
-    while (*text) {
+    unsigned indent = columns_of(before), room = sheet->width - indent;
+    for (bool first = true; *text; first = false) {
         const char *end = skip_columns(text, room);
         if (*end) {
             const char *blank = end;
@@ -73,10 +73,17 @@ void sheet_wrapped(const struct sheet *sheet, unsigned indent, const char *text)
                 blank--;
             end = blank > text ? blank : end;
         }
-        fprintf(sheet->out, "%*s%.*s\n", (int)indent, "", (int)(end - text), text);
+        fprintf(sheet->out, "%*s%.*s\n", (int)indent, first ? before : "", (int)(end - text), text);
         for (text = end; *text == ' '; text++) {
         }
     }
+}
+
+void sheet_wrapped(const struct sheet *sheet, unsigned indent, const char *text)
+{
+    char before[32];
+    snprintf(before, sizeof before, "%*s", (int)indent, "");
+    sheet_hanging(sheet, before, text);
 }
 
 void sheet_heading(const struct sheet *sheet, const char *text)
@@ -87,7 +94,6 @@ void sheet_heading(const struct sheet *sheet, const char *text)
     fprintf(sheet->out, "%s\n", sheet_plain(sheet));
 }
 
-/* The frame as one word of a path: NAME (FILE:LINE). */
 /* A path that is being printed. */
 struct path {
     const struct sheet *sheet;

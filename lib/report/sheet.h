@@ -32,6 +32,8 @@ void sheet_cut(const struct sheet *sheet, const char *text, unsigned most);
 void sheet_line(const struct sheet *sheet, unsigned indent, const char *text);
 /* Words, onto as many lines as they need. */
 void sheet_wrapped(const struct sheet *sheet, unsigned indent, const char *text);
+/* The same behind some words on the first line; the others begin below where it begins. */
+void sheet_hanging(const struct sheet *sheet, const char *before, const char *text);
 /* An empty line, and a line in bold. */
 void sheet_heading(const struct sheet *sheet, const char *text);
 

@@ -16,11 +16,12 @@ static void print_figures(const struct sheet *sheet, const struct profile *profi
     char program[256], peak[HUMAN_MAX], left[HUMAN_MAX], blocks[HUMAN_MAX], all[HUMAN_MAX], all_blocks[HUMAN_MAX],
         text[768];
     err_safe_text(program, sizeof program, text_basename(profile->header.exe));
-    snprintf(text, sizeof text, PREFIX "%s: heap at its peak %s; %s %s in %s %s; allocated %s in %s", program,
+    snprintf(text, sizeof text, "%s: heap at its peak %s; %s %s in %s %s; allocated %s in %s %s", program,
              human_bytes(peak, coverage_peak(profile)), profile->process == READER_ENDED ? "left at the end" : "now",
              human_bytes(left, heap->live_bytes), human_count(blocks, heap->live), heap->live == 1 ? "block" : "blocks",
-             human_bytes(all, heap->alloc_bytes), human_count(all_blocks, heap->allocs));
-    sheet_wrapped(sheet, 0, text);
+             human_bytes(all, heap->alloc_bytes), human_count(all_blocks, heap->allocs),
+             heap->allocs == 1 ? "block" : "blocks");
+    sheet_hanging(sheet, PREFIX, text);
 }
 
 static void print_sites(const struct sheet *sheet, struct names *names, const struct top *top,
@@ -40,7 +41,7 @@ static void add_loss(struct text *text, uint64_t count, const char *what)
     char number[HUMAN_MAX];
     if (!count)
         return;
-    text_append(text, text->length ? "; " : PREFIX "lost: ");
+    text_append(text, text->length ? "; " : "lost: ");
     text_append(text, human_count(number, count));
     text_char(text, ' ');
     text_append(text, what);
@@ -57,10 +58,12 @@ static void print_losses(const struct sheet *sheet, const struct profile *profil
         if (!cut && cause != HT_LOST_OVERWRITTEN && cause != HT_LOST_RING_DROPPED && cause != HT_LOST_SHARED_SLOT)
             add_loss(&text, profile->lost[cause], profile_loss_text[cause]);
     }
-    add_loss(&text, coverage_cut(profile), "stacks cut short");
-    add_loss(&text, reader_value(&profile->header.modules_lost), "modules without a row");
-    add_loss(&text, profile->damaged, "references that lead nowhere");
-    sheet_wrapped(sheet, 0, text.length ? line : PREFIX "nothing was lost");
+    add_loss(&text, coverage_cut(profile), coverage_cut(profile) == 1 ? "stack cut short" : "stacks cut short");
+    add_loss(&text, profile->modules_lost,
+             profile->modules_lost == 1 ? "module without a row" : "modules without a row");
+    add_loss(&text, profile->damaged,
+             profile->damaged == 1 ? "reference that leads nowhere" : "references that lead nowhere");
+    sheet_hanging(sheet, PREFIX, text.length ? line : "nothing was lost");
 }
 
 bool summary_write(FILE *out, struct names *names, struct err *err)
@@ -68,16 +71,14 @@ bool summary_write(FILE *out, struct names *names, struct err *err)
     struct sheet sheet;
     struct top_site sites[SITES_SHOWN];
     const struct profile *profile = names->profile;
-    char problem[COVERAGE_MAX], line[COVERAGE_MAX + sizeof PREFIX];
+    char problem[COVERAGE_MAX];
     bool left = profile->total[HT_KIND_HEAP].live_bytes != 0;
     struct top top = top_sites(profile, left ? PROFILE_INUSE : PROFILE_ALLOC, sites, SITES_SHOWN);
     if (!top_resolve(names, sites, top.count, err))
         return false;
     sheet_open(&sheet, out);
-    if (coverage_problem(profile, problem)) {
-        snprintf(line, sizeof line, PREFIX "%s", problem);
-        sheet_wrapped(&sheet, 0, line);
-    }
+    if (coverage_problem(profile, problem))
+        sheet_hanging(&sheet, PREFIX, problem);
     if (profile->total[HT_KIND_HEAP].allocs)
         print_figures(&sheet, profile);
     if (top.count)

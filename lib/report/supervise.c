@@ -1,5 +1,7 @@
 #include "supervise.h"
 
+#include "witness.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +17,7 @@ struct signals {
     sigset_t before;
     struct sigaction child_before, pipe_before;
     int fd;
+    struct witness witness;
 };
 
 static bool take_signals(struct signals *signals)
@@ -31,16 +34,28 @@ static bool take_signals(struct signals *signals)
     sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, &signals->child_before);
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &signals->pipe_before);
     sigprocmask(SIG_BLOCK, &set, &signals->before);
+    sigdelset(&set, SIGCHLD);
+    witness_start(&signals->witness, &set);
     return true;
 }
 
+/*
+ * Whether the command has got the signal by itself: it was sent to the whole group, by somebody or by the terminal (code > 0: by the kernel). A timer that
+ * was set before this program began is the kernel's, too, and this process's alone.
+ */
+static bool is_for_all(struct signals *signals, const struct signalfd_siginfo *info)
+{
+    bool terminal = info->ssi_code > 0 && info->ssi_signo != SIGALRM;
+    return witness_saw(&signals->witness, (int)info->ssi_signo) || terminal;
+}
+
 /* Reads what has come, and passes it on to `child` (0: to nobody). */
-static void read_signals(const struct signals *signals, pid_t child)
+static void read_signals(struct signals *signals, pid_t child)
 {
     struct signalfd_siginfo info;
     while (read(signals->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (child && info.ssi_signo != SIGCHLD && info.ssi_code <= 0 && info.ssi_pid != (uint32_t)child)
-            kill(child, (int)info.ssi_signo); /* code > 0: from the kernel, and so to the whole group */
+        if (child && info.ssi_signo != SIGCHLD && info.ssi_pid != (uint32_t)child && !is_for_all(signals, &info))
+            kill(child, (int)info.ssi_signo);
 }
 
 static _Noreturn void become_command(const struct supervise *supervise, const struct signals *signals, int tell)
@@ -79,14 +94,17 @@ static pid_t start(const struct supervise *supervise, const struct signals *sign
     return -1;
 }
 
-static void wait_for(const struct supervise *supervise, const struct signals *signals, pid_t pid, int *status)
+static void wait_for(const struct supervise *supervise, struct signals *signals, pid_t pid, int *status)
 {
-    struct pollfd polled[] = {{.fd = signals->fd, .events = POLLIN}, {.fd = supervise->watch_fd, .events = POLLIN}};
+    struct pollfd polled[] = {
+        {.fd = signals->fd, .events = POLLIN}, {.fd = supervise->watch_fd, .events = POLLIN}, {.events = POLLIN}};
     while (waitpid(pid, status, WNOHANG) == 0) {
-        if (poll(polled, ARRAY_LEN(polled), -1) < 0 && errno != EINTR)
+        polled[2].fd = signals->witness.fd;
+        if (poll(polled, ARRAY_LEN(polled), -1) < 0)
             continue;
-        if (polled[0].revents)
-            read_signals(signals, pid);
+        uint64_t told = polled[2].revents ? witness_hear(&signals->witness) : 0;
+        read_signals(signals, pid);
+        witness_forget(&signals->witness, told);
         if (polled[1].revents)
             supervise->watch(supervise->watch_arg);
     }
@@ -101,6 +119,7 @@ bool supervise_run(const struct supervise *supervise, pid_t *pid, int *status, s
     *pid = start(supervise, &signals, err);
     if (*pid > 0)
         wait_for(supervise, &signals, *pid, status);
+    witness_end(&signals.witness);
     sigprocmask(SIG_SETMASK, &signals.before, NULL);
     close(signals.fd);
     return *pid > 0;

@@ -1,6 +1,7 @@
 /*
  * Runs a command and waits for it as if the caller had started it itself: same process group and terminal. A signal that was sent to this process alone
- * (kill) is passed on; one that the terminal sends to the whole group (^C, ^\) reaches the command by itself and is only survived. ^Z stops both.
+ * (kill) is passed on; one that was sent to the whole group, by the terminal (^C, ^\) or by kill, reaches the command by itself and is only survived
+ * (witness.h tells them apart). ^Z stops both.
  */
 #ifndef HEAPTAP_SUPERVISE_H
 #define HEAPTAP_SUPERVISE_H

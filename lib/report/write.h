@@ -37,6 +37,12 @@ bool write_folded(FILE *out, struct names *names, enum profile_view view, struct
 bool write_html(FILE *out, const struct write_input *input, struct err *err);
 
 /*
+ * speedscope's own JSON, with all four types as profiles of one file, the view's first, and with inlined frames, which it loses of pprof's. Stacks of mappings in
+ * the view mmap, else those of the heap. False: no memory.
+ */
+bool write_speedscope(FILE *out, const struct write_input *input, struct err *err);
+
+/*
  * Every table as text, one record a line, words separated by one space, `key value` pairs after the id: stable, for tests and scripts. Described in
  * heaptap(1). The reader is needed for the live blocks, the counters by slot and what was damaged.
  */

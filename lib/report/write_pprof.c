@@ -47,10 +47,6 @@ enum function_field {
     FUNCTION_START_LINE = 5
 };
 
-enum { VALUE_ALLOC_OBJECTS, VALUE_ALLOC_SPACE, VALUE_INUSE_OBJECTS, VALUE_INUSE_SPACE, VALUES };
-static const char *const value_types[VALUES] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
-static const char *const value_units[VALUES] = {"count", "bytes", "count", "bytes"};
-
 /* Stands for the place of a stack that was not recorded. */
 #define NO_STACK(pprof) layout_no_stack((pprof)->input->profile)
 
@@ -165,16 +161,32 @@ static void list_functions(struct pprof *pprof)
 
 /* ---- Samples ---- */
 
-static void emit_sample(struct pprof *pprof, uint32_t depth, const uint64_t *values, const char *thread)
+/* Labels are texts, a PID too: some readers drop numbers, and then samples of two processes were the same. */
+static void add_label(struct pprof *pprof, const char *key, const char *text)
 {
+    proto_clear(&pprof->inner);
+    proto_number(&pprof->inner, LABEL_KEY, string(pprof, key));
+    proto_number(&pprof->inner, LABEL_STR, string(pprof, text));
+    proto_message(&pprof->message, SAMPLE_LABEL, &pprof->inner);
+}
+
+static void label_process(struct pprof *pprof, const struct profile_process *process)
+{
+    char pid[16];
+    snprintf(pid, sizeof pid, "%u", process->pid);
+    add_label(pprof, "exe", process->name);
+    add_label(pprof, "pid", pid);
+}
+
+static void emit_sample(struct pprof *pprof, uint32_t site, uint32_t depth, const uint64_t *values, const char *thread)
+{
+    const struct profile *profile = pprof->input->profile;
     proto_packed(&pprof->message, SAMPLE_LOCATION_ID, pprof->stack, depth);
-    proto_packed(&pprof->message, SAMPLE_VALUE, values, VALUES);
-    if (thread) {
-        proto_clear(&pprof->inner);
-        proto_number(&pprof->inner, LABEL_KEY, string(pprof, "thread"));
-        proto_number(&pprof->inner, LABEL_STR, string(pprof, thread));
-        proto_message(&pprof->message, SAMPLE_LABEL, &pprof->inner);
-    }
+    proto_packed(&pprof->message, SAMPLE_VALUE, values, PROFILE_VALUES);
+    if (profile->process_count)
+        label_process(pprof, &profile->processes[profile->sites[site].process]);
+    if (thread)
+        add_label(pprof, "thread", thread);
     emit(pprof, PROFILE_SAMPLE);
 }
 
@@ -183,19 +195,19 @@ static void emit_by_thread(struct pprof *pprof, uint32_t site, uint32_t depth, c
 {
     const struct threads *threads = pprof->input->threads;
     uint32_t first = threads->first[site], end = threads->first[site + 1];
-    uint64_t rest[VALUES];
+    uint64_t rest[PROFILE_VALUES];
     memcpy(rest, values, sizeof rest);
     for (uint32_t i = first; i < end && end - first > 1; i++) {
         const struct threads_share *share = &threads->shares[i];
-        uint64_t part[VALUES] = {MIN(share->allocs, rest[VALUE_ALLOC_OBJECTS]),
-                                 MIN(share->alloc_bytes, rest[VALUE_ALLOC_SPACE])};
-        rest[VALUE_ALLOC_OBJECTS] -= part[VALUE_ALLOC_OBJECTS];
-        rest[VALUE_ALLOC_SPACE] -= part[VALUE_ALLOC_SPACE];
-        emit_sample(pprof, depth, part, threads->names.text[share->name]);
+        uint64_t part[PROFILE_VALUES] = {MIN(share->allocs, rest[PROFILE_ALLOC_OBJECTS]),
+                                         MIN(share->alloc_bytes, rest[PROFILE_ALLOC_SPACE])};
+        rest[PROFILE_ALLOC_OBJECTS] -= part[PROFILE_ALLOC_OBJECTS];
+        rest[PROFILE_ALLOC_SPACE] -= part[PROFILE_ALLOC_SPACE];
+        emit_sample(pprof, site, depth, part, threads->names.text[share->name]);
     }
     const char *name = end - first == 1 ? threads->names.text[threads->shares[first].name] : "[several]";
     if (rest[0] || rest[1] || rest[2] || rest[3])
-        emit_sample(pprof, depth, rest, end == first ? "[unknown]" : name);
+        emit_sample(pprof, site, depth, rest, end == first ? "[unknown]" : name);
 }
 
 static void emit_samples(struct pprof *pprof)
@@ -210,14 +222,12 @@ static void emit_samples(struct pprof *pprof)
             pprof->stack[depth++] = pprof->location_of[profile->nodes[node].place];
         if (!depth)
             pprof->stack[depth++] = pprof->location_of[NO_STACK(pprof)];
-        /* Readers rely on it: nothing lives that was not allocated. Tables read one after another may say otherwise. */
-        uint64_t values[VALUES] = {MAX(site->total.allocs, site->total.live),
-                                   MAX(site->total.alloc_bytes, site->total.live_bytes), site->total.live,
-                                   site->total.live_bytes};
+        uint64_t values[PROFILE_VALUES];
+        profile_values(site, values);
         if (pprof->input->threads)
             emit_by_thread(pprof, i, depth, values);
         else
-            emit_sample(pprof, depth, values, NULL);
+            emit_sample(pprof, i, depth, values, NULL);
     }
 }
 
@@ -333,7 +343,7 @@ static void emit_rest(struct pprof *pprof)
 {
     const struct write_input *input = pprof->input;
     uint64_t interval = input->profile->header.interval_bytes;
-    const char *shown = value_types[input->view == PROFILE_ALLOC ? VALUE_ALLOC_SPACE : VALUE_INUSE_SPACE];
+    const char *shown = profile_value_name[input->view == PROFILE_ALLOC ? PROFILE_ALLOC_SPACE : PROFILE_INUSE_SPACE];
     emit_number(pprof, PROFILE_TIME_NANOS, input->time_ns);
     emit_value_type(pprof, PROFILE_PERIOD_TYPE, "space", "bytes");
     emit_number(pprof, PROFILE_PERIOD, interval ? interval : 1);
@@ -363,8 +373,9 @@ static bool prepare(struct pprof *pprof)
 
 static void write_all(struct pprof *pprof)
 {
-    for (int i = 0; i < VALUES; i++)
-        emit_value_type(pprof, PROFILE_SAMPLE_TYPE, value_types[i], value_units[i]);
+    for (int i = 0; i < PROFILE_VALUES; i++)
+        emit_value_type(pprof, PROFILE_SAMPLE_TYPE, profile_value_name[i],
+                        profile_value_is_bytes((enum profile_value)i) ? "bytes" : "count");
     emit_samples(pprof);
     emit_mappings(pprof);
     for (uint32_t i = 0; i < pprof->layout.location_count; i++)

@@ -102,8 +102,8 @@ static void write_losses(FILE *out, const struct profile *profile)
     for (int cause = 0; cause < HT_LOSSES; cause++)
         if (profile->lost[cause])
             fprintf(out, "loss %s %llu\n", profile_loss_key[cause], ULL(profile->lost[cause]));
-    if (reader_value(&profile->header.modules_lost))
-        fprintf(out, "loss modules %llu\n", ULL(reader_value(&profile->header.modules_lost)));
+    if (profile->modules_lost)
+        fprintf(out, "loss modules %llu\n", ULL(profile->modules_lost));
 }
 
 static void write_totals(FILE *out, const struct profile *profile)

@@ -134,14 +134,22 @@ static void print_coverage(const struct report *report)
     uint64_t cut = coverage_cut(profile), all = 0;
     for (uint32_t kind = 1; kind < HT_KINDS; kind++)
         all += profile->total[kind].allocs;
+    uint64_t lost = coverage_lost(profile);
     sheet_heading(sheet, "Coverage");
-    if (coverage_problem(profile, text))
+    bool problem = coverage_problem(profile, text);
+    if (problem)
         sheet_wrapped(sheet, 2, text);
     if (profile->header.interval_bytes)
         snprintf(text, sizeof text, "sampled: one in some %u bytes; figures are estimates",
                  profile->header.interval_bytes);
+    else if (all && lost)
+        snprintf(text, sizeof text, "none sampled; %s %s not recorded", human_count(cut_text, lost),
+                 plural(lost, "allocation was", "allocations were"));
+    else if (all)
+        snprintf(text, sizeof text, "every allocation %swas recorded, none sampled",
+                 problem ? "that heaptap saw " : "");
     else
-        snprintf(text, sizeof text, "every allocation was recorded, none sampled");
+        return; /* then the first line has said it all */
     sheet_wrapped(sheet, 2, text);
     snprintf(text, sizeof text, "stacks that are cut short: %s of %s (%s)", human_count(cut_text, cut),
              human_count(all_text, all), human_share(share, cut, all));
@@ -158,7 +166,7 @@ static void print_losses(const struct report *report)
     const struct sheet *sheet = &report->sheet;
     const struct profile *profile = report->profile;
     char text[320], count[HUMAN_MAX];
-    uint64_t modules = reader_value(&profile->header.modules_lost);
+    uint64_t modules = profile->modules_lost;
     bool any = false;
     sheet_heading(sheet, "Losses");
     for (int cause = 0; cause < HT_LOSSES; cause++) {

@@ -14,7 +14,7 @@
 
 INLINE bool load(struct walk *walk, uintptr_t address, uintptr_t *value)
 {
-    if (UNLIKELY(!stack_readable(&walk->stack, address)))
+    if (UNLIKELY(!stack_readable(walk->stack, address)))
         return false;
     *value = *(const uintptr_t *)address;
     return true;
@@ -29,96 +29,140 @@ INLINE bool load_and_note(struct walk *walk, uintptr_t address, uintptr_t *value
     return true;
 }
 
-INLINE uintptr_t base_of(const struct walk *walk, unsigned base, uintptr_t cfa)
-{
-    return base == BASE_CFA ? cfa : base == BASE_FP ? walk->at.reg[1] : walk->at.reg[0];
-}
-
 INLINE uintptr_t words(intptr_t count)
 {
     return (uintptr_t)(count * (intptr_t)WORD);
 }
 
-/* Registers that the caller finds changed. Of them only the frame register is followed from one capture to the next. */
-INLINE bool restore(struct walk *walk, uintptr_t cfa, struct fresh *fresh)
+INLINE uintptr_t base_of(const struct walk *walk, unsigned base, uintptr_t cfa)
 {
-    uintptr_t base = base_of(walk, walk->rule.saved_base, cfa);
+    return base == BASE_CFA ? cfa : base == BASE_FP ? walk->at.reg[1] : walk->at.reg[0];
+}
+
+/* Registers that the caller finds changed. Of them only the frame register is followed from one capture to the next. */
+INLINE bool restore(struct walk *walk, const struct rule *rule, uintptr_t cfa, struct fresh *fresh)
+{
+    uintptr_t base = base_of(walk, rule->saved_base, cfa);
     for (unsigned i = 1; i < walk->registers; i++) {
-        arch_saved saved = walk->rule.saved[i - 1];
+        arch_saved saved = rule->saved[i - 1];
         walk->next.reg[i] = walk->at.reg[i];
         if (saved == SAVED_NONE)
             continue;
-        uintptr_t at = (walk->rule.saved_at_cfa >> (i - 1) & 1 ? cfa : base) + words(saved);
-        if (i == 1)
-            fresh->saves_fp = true;
+        uintptr_t at = (rule->saved_at_cfa >> (i - 1) & 1 ? cfa : base) + words(saved);
         if (!(i == 1 ? load_and_note(walk, at, &walk->next.reg[i], fresh) : load(walk, at, &walk->next.reg[i])))
             return false;
     }
     return true;
 }
 
+#define STEPPED UINT32_MAX
+
 /* The link register is followed from where a signal interrupted the program to the next frame only. */
-INLINE bool restore_link(struct walk *walk, uintptr_t cfa)
+INLINE bool restore_link(struct walk *walk, const struct rule *rule, uintptr_t cfa)
 {
-    arch_saved saved = ARCH_LINK ? walk->rule.saved[ARCH_LINK - 1] : SAVED_NONE;
+    arch_saved saved = ARCH_LINK ? rule->saved[ARCH_LINK - 1] : SAVED_NONE;
     return saved == SAVED_NONE ||
-           load(walk, base_of(walk, walk->rule.saved_base, cfa) + words(saved), &walk->at.reg[ARCH_LINK]);
+           load(walk, base_of(walk, rule->saved_base, cfa) + words(saved), &walk->at.reg[ARCH_LINK]);
 }
 
-/* One frame outwards; *fresh gets what was read. False: a word that the rule needs cannot be read, or the stack would not shrink. */
-INLINE bool step(struct walk *walk, struct fresh *fresh)
+/*
+ * One frame outwards by a rule of any form, from and to walk->at; *fresh gets what was read. STEPPED, or why there is no further frame: also when a word that the
+ * rule needs cannot be read, or the stack would not shrink.
+ */
+static COLD unsigned step(struct walk *walk, const struct rule *rule, struct fresh *fresh)
 {
-    const struct rule *rule = &walk->rule;
+    if (rule->kind != RULE_STEP)
+        return rule->kind == RULE_OUTERMOST ? 0 : rule->kind == RULE_REFUSED ? HT_CUT_REFUSED : HT_CUT_NO_TABLE;
+    if (rule->cfa_reg >= walk->registers)
+        return HT_CUTS;
     uintptr_t cfa = walk->at.reg[rule->cfa_reg] + (uintptr_t)(intptr_t)rule->cfa_offset;
-    if (UNLIKELY(rule->flags & RULE_CFA_LOADED)) {
+    if (rule->flags & RULE_CFA_LOADED) {
         if (!load_and_note(walk, cfa, &cfa, fresh))
-            return false;
+            return HT_CUT_MEMORY;
         cfa += (uintptr_t)(intptr_t)rule->cfa_add;
     }
     bool signal = rule->flags & RULE_SIGNAL;
     bool link = ARCH_LINK && (rule->flags & RULE_RA_IN_REGISTER); /* such a frame may be empty */
-    if (UNLIKELY(!signal && (link ? cfa < walk->at.reg[0] : cfa <= walk->at.reg[0])))
-        return false;
-    if (UNLIKELY(link))
+    if (!signal && (link ? cfa < walk->at.reg[0] : cfa <= walk->at.reg[0]))
+        return HT_CUT_MEMORY;
+    if (link)
         walk->next.pc = walk->at.reg[ARCH_LINK];
     else if (!load_and_note(walk, base_of(walk, rule->ra_base, cfa) + words(rule->ra), &walk->next.pc, fresh))
-        return false;
-    if (!restore(walk, cfa, fresh))
-        return false;
-    if (UNLIKELY(signal)) {
-        walk->moved = true;
-        if (!restore_link(walk, cfa) || !stack_enter(&walk->stack, cfa))
-            return false;
+        return HT_CUT_MEMORY;
+    if (!restore(walk, rule, cfa, fresh))
+        return HT_CUT_MEMORY;
+    if (signal) {
+        if (!restore_link(walk, rule, cfa))
+            return HT_CUT_MEMORY;
+        walk->other = *walk->stack;
+        walk->stack = &walk->other;
+        if (!stack_enter(walk->stack, cfa))
+            return HT_CUT_MEMORY;
     }
     walk->exact = signal;
     walk->at.pc = arch_pc(walk->next.pc);
     walk->at.reg[0] = cfa;
     for (unsigned i = 1; i < walk->registers; i++)
         walk->at.reg[i] = walk->next.reg[i];
+    return STEPPED;
+}
+
+/* What of a walk's state is in processor registers while it follows plain rules. */
+struct state {
+    uintptr_t pc, sp, fp;
+    bool exact;
+};
+
+INLINE void state_save(const struct state *state, struct walk *walk)
+{
+    walk->at.pc = state->pc;
+    walk->at.reg[0] = state->sp;
+    walk->at.reg[1] = state->fp;
+    walk->exact = state->exact;
+}
+
+INLINE void state_load(struct state *state, const struct walk *walk)
+{
+    *state = (struct state){walk->at.pc, walk->at.reg[0], walk->at.reg[1], walk->exact};
+}
+
+/* As step, for RULE_PLAIN. */
+INLINE bool step_plain(struct state *state, struct stack *stack, const struct rule *rule, struct fresh *fresh)
+{
+    uintptr_t cfa = (rule->cfa_reg ? state->fp : state->sp) + (uintptr_t)(intptr_t)rule->cfa_offset;
+    uintptr_t ra_at = cfa + words(rule->ra);
+    if (UNLIKELY(cfa <= state->sp) || UNLIKELY(!stack_readable(stack, ra_at)))
+        return false;
+    uintptr_t ra = *(const uintptr_t *)ra_at;
+    fresh->word[0] = (struct word){ra_at, ra};
+    fresh->words = 1;
+    if (rule->flags & RULE_SAVES_FP) {
+        uintptr_t fp_at = cfa + words(rule->saved[0]);
+        if (UNLIKELY(!stack_readable(stack, fp_at)))
+            return false;
+        state->fp = *(const uintptr_t *)fp_at;
+        fresh->word[1] = (struct word){fp_at, state->fp};
+        fresh->words = 2;
+    }
+    state->pc = arch_pc(ra);
+    state->sp = cfa;
+    state->exact = false;
     return true;
 }
 
-INLINE void note(const struct walk *walk, struct fresh *fresh)
-{
-    const struct rule *rule = &walk->rule;
-    bool uses_fp = rule->kind == RULE_STEP &&
-                   (rule->cfa_reg == 1 || rule->ra_base == BASE_FP || rule->saved_base == BASE_FP);
-    fresh->frame.pc = walk->at.pc;
-    fresh->frame.sp = walk->at.reg[0];
-    fresh->frame.fp = walk->at.reg[1];
-    fresh->frame.place = rule->place;
-    fresh->frame.flags = (walk->exact ? FRAME_EXACT : 0) | (uses_fp ? FRAME_USES_FP : 0) |
-                         (rule->flags & JUMPS ? FRAME_JUMP : 0);
-    fresh->words = 0;
-    fresh->saves_fp = false;
-}
+_Static_assert(FRAME_USES_FP == RULE_USES_FP >> 2 && FRAME_SAVES_FP == RULE_SAVES_FP >> 2,
+               "flags of a frame are taken from its rule");
 
-/* The last stack while a new one is being walked. */
-struct reuse {
-    uint32_t next; /* frames from here inwards cannot match any more: they lie below the walk; NONE: no frame is left */
-    bool compared; /* the words of frames 0 .. next are known to be as they were */
-    uint32_t kept; /* frames of the last stack that are the new one's too; 0: none */
-};
+INLINE void note(const struct state *state, const struct rule *rule, struct fresh *fresh)
+{
+    uint32_t flags = (rule->flags >> 2 & (FRAME_USES_FP | FRAME_SAVES_FP)) | (rule->flags & JUMPS ? FRAME_JUMP : 0);
+    fresh->frame.pc = state->pc;
+    fresh->frame.sp = state->sp;
+    fresh->frame.fp = state->fp;
+    fresh->frame.flags = flags | (state->exact ? FRAME_EXACT : 0);
+    fresh->frame.place = rule->place;
+    fresh->words = 0;
+}
 
 /* The innermost frame from which on outwards every word is as it was, but not beyond `last`; NONE: not even the outermost's. */
 static COLD uint32_t still_good(const struct thread *t, uint32_t last, uint32_t first_changed)
@@ -128,32 +172,41 @@ static COLD uint32_t still_good(const struct thread *t, uint32_t last, uint32_t 
     return last;
 }
 
+/* Four words between two branches: one that differs is rare. */
+#define VERIFY_STEP 4
+
+INLINE uintptr_t difference(const struct word *word)
+{
+    return *(const uintptr_t *)word->at ^ word->value;
+}
+
 INLINE uint32_t verify(const struct thread *t, uint32_t last)
 {
     const struct word *word = t->word, *end = word + t->frame[last].words_end;
+    for (; end - word >= VERIFY_STEP; word += VERIFY_STEP)
+        if (UNLIKELY(difference(word) | difference(word + 1) | difference(word + 2) | difference(word + 3)))
+            break;
     for (; word < end; word++)
-        if (UNLIKELY(*(const uintptr_t *)word->at != word->value))
+        if (UNLIKELY(difference(word)))
             return still_good(t, last, (uint32_t)(word - t->word));
     return last;
 }
 
 /* Does the last stack go on from here as the walk would? True: its frames 0 to reuse->next are those of the new stack. */
-INLINE bool rejoins(struct thread *t, struct reuse *reuse)
+INLINE bool rejoins(struct thread *t, const struct state *state, struct stack *stack, struct reuse *reuse)
 {
-    struct walk *walk = &t->walk;
-    uintptr_t sp = walk->at.reg[0];
-    while (reuse->next != NONE && t->frame[reuse->next].sp < sp)
+    while (reuse->next != NONE && t->frame[reuse->next].sp < state->sp)
         reuse->next--; /* from 0 to NONE */
     if (reuse->next == NONE)
         return false;
     const struct frame *frame = &t->frame[reuse->next];
-    if (frame->sp != sp || frame->pc != walk->at.pc || walk->exact != !!(frame->flags & FRAME_EXACT) ||
-        ((frame->flags & FRAME_FP_LIVE) && frame->fp != walk->at.reg[1]))
+    if (frame->sp != state->sp || frame->pc != state->pc || state->exact != !!(frame->flags & FRAME_EXACT) ||
+        ((frame->flags & FRAME_FP_LIVE) && frame->fp != state->fp))
         return false;
     if (reuse->compared)
         return true;
     /* All the words lie between here and the outermost one; the known part of the stack is without holes. */
-    if (!stack_readable(&walk->stack, t->word_top))
+    if (UNLIKELY(!stack_readable(stack, t->word_top)))
         return false;
     uint32_t good = verify(t, reuse->next);
     bool all = good == reuse->next;
@@ -162,86 +215,82 @@ INLINE bool rejoins(struct thread *t, struct reuse *reuse)
     return all;
 }
 
-/*
- * Follows rules until the stack ends or rejoins the last one. New frames go to t->fresh, innermost first, as far as there is room; *total counts them all.
- * Returns why the walk ended (0: complete or rejoined), HT_CUTS when a rule needs registers that this walk does not follow, or UNKNOWN; `taught`: goes on
- * after that with walk->rule.
- */
-static unsigned follow(struct thread *t, struct reuse *reuse, uint32_t *total, bool taught)
+INLINE struct rule *place_for_rule(struct thread *t, uintptr_t pc)
 {
-    struct walk *walk = &t->walk;
-    const struct rule *rule = &walk->rule;
-    for (unsigned steps = *total; steps < EXTRA_FRAMES; steps++) {
-        if (rejoins(t, reuse)) {
-            reuse->kept = reuse->next + 1;
-            return 0;
-        }
-        if (UNLIKELY(!taught && !rules_look(walk->at.pc, walk->exact, &walk->rule)))
-            return UNKNOWN;
-        taught = false;
-        struct fresh *fresh = &t->fresh[MIN(*total, t->depth_max)]; /* there is one more than depth_max */
-        note(walk, fresh);
-        ++*total;
-        if (UNLIKELY(rule->kind != RULE_STEP))
-            return rule->kind == RULE_OUTERMOST ? 0 : rule->kind == RULE_REFUSED ? HT_CUT_REFUSED : HT_CUT_NO_TABLE;
-        if (UNLIKELY(rule->cfa_reg >= walk->registers))
-            return HT_CUTS;
-        if (UNLIKELY(!step(walk, fresh)))
-            return HT_CUT_MEMORY;
-        if (UNLIKELY(!walk->at.pc)) /* as libgcc's unwinder reads it: nothing called this */
-            return 0;
-    }
-    return HT_CUT_DEPTH;
+    return &t->rule[rule_hash(pc) / (UINT32_MAX / THREAD_RULES + 1)];
 }
 
-/* The whole walk. Rules are taught from here, where little of the program's stack is in use. */
-INLINE unsigned walk_out(struct thread *t, struct reuse *reuse, uint32_t *total)
+/* Rule for a pc in the thread's own memory; NULL: the process does not know it yet. */
+INLINE const struct rule *recall(struct thread *t, const struct state *state)
 {
-    *total = 0;
-    unsigned why = follow(t, reuse, total, false);
-    while (UNLIKELY(why == UNKNOWN)) {
-        why = rules_learn(t->walk.at.pc, t->walk.exact, &t->walk.rule);
-        if (!why)
-            why = follow(t, reuse, total, true);
+    struct rule *rule = place_for_rule(t, state->pc);
+    if (LIKELY(rule->key == rule_key(state->pc, state->exact, t->frame_generation)))
+        return rule;
+    return rules_look(state->pc, state->exact, rule) ? rule : NULL;
+}
+
+/*
+ * Follows rules until the stack ends or rejoins the last one. New frames go to t->fresh, innermost first, as far as there is room; reuse->fresh counts them all.
+ * Returns why the walk ended (0: complete or rejoined), HT_CUTS when a rule needs registers that this walk does not follow, or UNKNOWN; `taught`: goes on
+ * after that with this rule.
+ */
+INLINE unsigned follow(struct thread *t, struct reuse *outcome, const unsigned registers, const struct rule *taught)
+{
+    struct walk *walk = &t->walk;
+    struct stack *stack = walk->stack;
+    struct reuse reuse = *outcome;
+    struct state state;
+    unsigned why = HT_CUT_DEPTH;
+    state_load(&state, walk);
+    for (; reuse.fresh < EXTRA_FRAMES; taught = NULL) {
+        if (rejoins(t, &state, stack, &reuse)) {
+            reuse.kept = reuse.next + 1;
+            why = 0;
+            break;
+        }
+        const struct rule *rule = taught ? taught : recall(t, &state);
+        if (UNLIKELY(!rule)) {
+            state_save(&state, walk);
+            why = UNKNOWN;
+            break;
+        }
+        struct fresh *fresh = &t->fresh[MIN(reuse.fresh, t->depth_max)]; /* there is one more than depth_max */
+        note(&state, rule, fresh);
+        reuse.fresh++;
+        if (LIKELY(registers == ARCH_REGS_FAST && (rule->flags & RULE_PLAIN))) {
+            if (UNLIKELY(!step_plain(&state, stack, rule, fresh))) {
+                why = HT_CUT_MEMORY;
+                break;
+            }
+        } else {
+            state_save(&state, walk);
+            why = step(walk, rule, fresh);
+            if (why != STEPPED)
+                break;
+            why = HT_CUT_DEPTH;
+            stack = walk->stack;
+            state_load(&state, walk);
+        }
+        if (UNLIKELY(!state.pc)) { /* as libgcc's unwinder reads it: nothing called this */
+            why = 0;
+            break;
+        }
     }
+    *outcome = reuse;
     return why;
 }
 
-INLINE void begin(struct thread *t, unsigned registers, bool exact, struct reuse *reuse)
+/* A walk from t->walk.at. */
+INLINE struct reuse begin(struct thread *t, unsigned registers, bool exact)
 {
     uint32_t generation = rules_generation();
-    uint32_t usable = t->frame_generation == generation ? MIN(t->frame_count, t->frame_barrier) : 0;
+    uint32_t usable = LIKELY(t->frame_generation == generation) ? MIN(t->frame_count, t->frame_barrier) : 0;
     t->frame_generation = generation;
-    t->walk.stack = t->stack;
-    stack_enter(&t->walk.stack, t->walk.at.reg[0] - WORD); /* where the return address of the hook lies */
+    t->walk.stack = &t->stack;
+    stack_enter(&t->stack, t->walk.at.reg[0] - WORD); /* where the return address of the hook lies */
     t->walk.exact = exact;
-    t->walk.moved = false;
     t->walk.registers = registers;
-    reuse->next = usable - 1; /* from 0 to NONE */
-    reuse->compared = false;
-    reuse->kept = 0;
-}
-
-/* The walk with all registers: begins right here, with this library's own frames, since the caller's registers are known nowhere else. */
-static COLD enum ht_cut follow_all(struct thread *t, struct reuse *reuse, uint32_t *total)
-{
-    arch_here(&t->walk.at);
-    t->frame_count = 0;
-    begin(t, ARCH_REGS, true, reuse);
-    unsigned why = walk_out(t, reuse, total);
-    return why == HT_CUTS ? HT_CUT_REFUSED : why;
-}
-
-/* The walk once more, from where it began, without the last stack. */
-static COLD enum ht_cut follow_anew(struct thread *t, struct reuse *reuse, uint32_t *total)
-{
-    const struct frame *first = &t->fresh[0].frame;
-    t->walk.at.pc = first->pc;
-    t->walk.at.reg[0] = first->sp;
-    t->walk.at.reg[1] = first->fp;
-    t->frame_count = 0;
-    begin(t, ARCH_REGS_FAST, false, reuse);
-    return walk_out(t, reuse, total);
+    return (struct reuse){.next = usable - 1}; /* from 0 to NONE */
 }
 
 /*
@@ -254,6 +303,19 @@ static COLD uint32_t shorten(const struct thread *t, uint32_t total)
     return total - (total - t->depth_max + step_frames - 1) / step_frames * step_frames;
 }
 
+/* Node of a stack with one frame more; 0: the tree is full. */
+INLINE uint32_t child_of(struct thread *t, uint32_t parent, uint32_t place)
+{
+    uint64_t key = (uint64_t)parent << 32 | place;
+    struct child *child = &t->child[((parent ^ place * 61u) * 0x9e3779b1u) / (UINT32_MAX / THREAD_CHILDREN + 1)];
+    if (LIKELY(child->key == key))
+        return child->node;
+    uint32_t node = tree_child(parent, place);
+    if (node)
+        *child = (struct child){key, node};
+    return node;
+}
+
 /* Makes a fresh frame the innermost of the stack so far, whose node is *node. False: the tree is full. */
 INLINE bool append(struct thread *t, const struct fresh *fresh, uint32_t *node)
 {
@@ -261,27 +323,26 @@ INLINE bool append(struct thread *t, const struct fresh *fresh, uint32_t *node)
     struct frame *frame = &t->frame[i];
     uint32_t words = i ? frame[-1].words_end : 0;
     /* The saved frame register is the last word. Where no rule further out reads that register, it may be what it likes. */
-    bool read = i && (frame[-1].flags & FRAME_FP_LIVE);
-    bool live = read && !fresh->saves_fp;
+    bool saves = fresh->frame.flags & FRAME_SAVES_FP;
+    uint32_t read = i ? frame[-1].flags & FRAME_FP_LIVE : 0, live = saves ? 0 : read;
     *frame = fresh->frame;
-    if (live || (frame->flags & FRAME_USES_FP))
-        frame->flags |= FRAME_FP_LIVE;
-    if (UNLIKELY((frame->flags & FRAME_JUMP) && t->frame_barrier > i))
+    frame->flags |= live | (fresh->frame.flags & FRAME_USES_FP ? FRAME_FP_LIVE : 0);
+    if (UNLIKELY((fresh->frame.flags & FRAME_JUMP) && t->frame_barrier > i))
         t->frame_barrier = i;
-    for (uint32_t w = 0; w < fresh->words - (fresh->saves_fp && !read); w++) {
+    for (uint32_t w = 0, left_out = saves && !read; w + left_out < fresh->words; w++) {
         t->word[words++] = fresh->word[w];
         t->word_top = MAX(t->word_top, fresh->word[w].at);
     }
     frame->words_end = words;
-    if (LIKELY(frame->place))
-        *node = tree_child(*node, frame->place);
+    if (LIKELY(fresh->frame.place))
+        *node = child_of(t, *node, fresh->frame.place);
     frame->node = *node;
     t->frame_count = i + 1;
-    return *node || !frame->place;
+    return *node || !fresh->frame.place;
 }
 
 /* Puts the new frames behind those that are kept. Returns the innermost's node; sets *cut when the tree is full. */
-static uint32_t splice(struct thread *t, uint32_t kept, uint32_t fresh, enum ht_cut *cut)
+INLINE uint32_t splice(struct thread *t, uint32_t kept, uint32_t fresh, enum ht_cut *cut)
 {
     uint32_t node = kept ? t->frame[kept - 1].node : *cut ? tree_cut_node(*cut) : 0;
     t->frame_count = kept;
@@ -301,31 +362,113 @@ static uint32_t splice(struct thread *t, uint32_t kept, uint32_t fresh, enum ht_
     return node;
 }
 
+/* Notes what is to be done from further out on the program's stack. */
+static COLD uint32_t later(struct thread *t, enum walk_todo todo, const struct reuse *reuse)
+{
+    t->walk.todo = todo;
+    t->walk.reuse = *reuse;
+    if (todo != WALK_LEARN && t->walk.registers == ARCH_REGS_FAST) {
+        const struct frame *first = &t->fresh[0].frame;
+        t->walk.from.pc = first->pc;
+        t->walk.from.reg[0] = first->sp;
+        t->walk.from.reg[1] = first->fp;
+    }
+    return CAPTURE_LATER;
+}
+
+#define GROWTHS 64u
+
+/* A deep new stack needs more nodes than one growth brings. */
+static COLD bool may_grow(struct thread *t)
+{
+    uint32_t nodes = word_get(&section[HT_NODES].claimed);
+    bool helps = t->walk.grown < GROW_TRIES || (nodes > t->walk.nodes && t->walk.grown < GROWTHS);
+    t->walk.nodes = nodes;
+    return helps;
+}
+
+/* The walk is at its end: puts the stack together. */
+INLINE uint32_t finish(struct thread *t, struct reuse *reuse, unsigned why, enum ht_cut *cut)
+{
+    if (UNLIKELY(why == UNKNOWN))
+        return later(t, WALK_LEARN, reuse);
+    if (UNLIKELY(why == HT_CUTS))
+        return later(t, WALK_ALL, reuse);
+    if (LIKELY(reuse->kept)) {
+        if (UNLIKELY(reuse->kept + reuse->fresh > t->depth_max))
+            return later(t, WALK_ANEW, reuse);
+        why = t->frame_cut;
+    } else if (UNLIKELY(reuse->fresh > t->depth_max)) {
+        why = HT_CUT_DEPTH;
+        reuse->fresh = shorten(t, reuse->fresh);
+    }
+    if (UNLIKELY(why == HT_CUT_MEMORY && sys_frozen())) /* the page could not be asked about */
+        why = HT_CUT_FROZEN;
+    t->frame_cut = *cut = why;
+    uint32_t node = splice(t, reuse->kept, reuse->fresh, cut);
+    if (LIKELY(!*cut) && LIKELY(t->walk.registers == ARCH_REGS_FAST))
+        return node;
+    /* What another walk might see otherwise is not kept: neither a cut that has to do with the moment, nor frames whose other registers are not compared. */
+    if (t->walk.registers != ARCH_REGS_FAST || (*cut != HT_CUT_NO_TABLE && *cut != HT_CUT_REFUSED))
+        t->frame_count = 0;
+    return *cut == HT_CUT_FULL && may_grow(t) ? later(t, WALK_GROW, reuse) : node;
+}
+
 uint32_t capture(struct thread *t, enum ht_cut *cut)
 {
-    struct reuse reuse;
-    uint32_t fresh;
     t->walk.at.pc = arch_pc(t->walk.at.pc);
-    begin(t, ARCH_REGS_FAST, false, &reuse);
-    *cut = walk_out(t, &reuse, &fresh);
-    if (UNLIKELY(*cut == HT_CUTS))
-        *cut = follow_all(t, &reuse, &fresh);
-    else if (UNLIKELY(reuse.kept && reuse.kept + fresh > t->depth_max))
-        *cut = follow_anew(t, &reuse, &fresh);
-    if (LIKELY(!t->walk.moved))
-        t->stack = t->walk.stack;
-    if (LIKELY(reuse.kept))
-        *cut = t->frame_cut;
-    else if (UNLIKELY(fresh > t->depth_max)) {
-        *cut = HT_CUT_DEPTH;
-        fresh = shorten(t, fresh);
+    t->walk.grown = 0;
+    struct reuse reuse = begin(t, ARCH_REGS_FAST, false);
+    unsigned why = follow(t, &reuse, ARCH_REGS_FAST, NULL);
+    return finish(t, &reuse, why, cut);
+}
+
+COLD void capture_prepare(struct thread *t)
+{
+    struct walk *walk = &t->walk;
+    switch (walk->todo) {
+    case WALK_LEARN: walk->why = rules_learn(walk->at.pc, walk->exact, place_for_rule(t, walk->at.pc)); break;
+    case WALK_GROW:
+        tree_grow();
+        walk->grown++;
+        break;
+    case WALK_ANEW:
+    case WALK_ALL: break;
     }
-    if (UNLIKELY(*cut == HT_CUT_MEMORY && sys_frozen())) /* the page could not be asked about */
-        *cut = HT_CUT_FROZEN;
-    t->frame_cut = *cut;
-    uint32_t node = splice(t, reuse.kept, fresh, cut);
-    /* What another walk might see otherwise is not kept: neither a cut that has to do with the moment, nor frames whose other registers are not compared. */
-    if (UNLIKELY(t->walk.registers != ARCH_REGS_FAST || (*cut && *cut != HT_CUT_NO_TABLE && *cut != HT_CUT_REFUSED)))
+}
+
+COLD uint32_t capture_go_on(struct thread *t, enum ht_cut *cut)
+{
+    struct walk *walk = &t->walk;
+    const struct rule *taught = NULL;
+    unsigned why = 0;
+    if (walk->todo == WALK_LEARN) {
+        why = walk->why;
+        taught = place_for_rule(t, walk->at.pc);
+    } else {
         t->frame_count = 0;
-    return node;
+        walk->at = walk->from;
+        walk->reuse = begin(t, ARCH_REGS_FAST, false);
+    }
+    if (!why)
+        why = follow(t, &walk->reuse, ARCH_REGS_FAST, taught);
+    return finish(t, &walk->reuse, why, cut);
+}
+
+COLD uint32_t capture_all(struct thread *t, enum ht_cut *cut)
+{
+    struct walk *walk = &t->walk;
+    arch_here(&walk->at);
+    t->frame_count = 0;
+    walk->reuse = begin(t, ARCH_REGS, true);
+    struct rule *rule = NULL;
+    unsigned why = 0;
+    while (!why) {
+        why = follow(t, &walk->reuse, ARCH_REGS, rule);
+        if (why != UNKNOWN)
+            break;
+        rule = place_for_rule(t, walk->at.pc);
+        why = rules_learn(walk->at.pc, walk->exact, rule); /* here, since the walk begins here */
+    }
+    return finish(t, &walk->reuse, why == HT_CUTS ? HT_CUT_REFUSED : why, cut);
 }

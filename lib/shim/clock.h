@@ -9,11 +9,13 @@
 void clock_init(uint64_t start_ns);
 void clock_read(struct thread *t);
 
-/* Once per event. t->now_ns and t->birth are then at most CLOCK_INTERVAL_MAX events old. */
-INLINE void clock_tick(struct thread *t)
+/* Once per event. t->now_ns and t->birth are then at most CLOCK_INTERVAL_MAX events old. True: they may have changed. */
+INLINE bool clock_tick(struct thread *t)
 {
-    if (UNLIKELY(t->clock_left-- == 0))
-        clock_read(t);
+    if (LIKELY(t->clock_left-- != 0))
+        return false;
+    clock_read(t);
+    return true;
 }
 
 #endif

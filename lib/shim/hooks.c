@@ -45,16 +45,15 @@ COLD void hooks_settle_nested(struct thread *t, const void *p)
         count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], others);
 }
 
-void hooks_realloc_done(struct thread *t, const void *p, const void *q, uint64_t size, bool freed,
-                        const struct hook_realloc *state)
+void hooks_realloc_done(struct thread *t, const void *p, const void *q, uint64_t size, bool freed)
 {
     if (p && (q || freed)) {
-        if (state->known)
-            record_freed(t, p, &state->block, HT_EVENT_REALLOC);
+        if (t->old_known)
+            record_freed(t, p, &t->old, HT_EVENT_REALLOC);
         else
             record_unknown_free(t);
-    } else if (state->known) {
-        record_put_back(t, p, &state->block);
+    } else if (t->old_known) {
+        record_put_back(t, p, &t->old);
     }
     if (q)
         record_alloc(t, q, size, p ? HT_EVENT_REALLOC : 0);
@@ -77,19 +76,17 @@ HOOK(void *, calloc, (size_t n, size_t size))
 HOOK(void *, realloc, (void *p, size_t size))
 {
     struct guard guard;
-    struct hook_realloc state;
-    struct thread *t = hook_reallocating(&guard, p, &state);
+    struct thread *t = hook_reallocating(&guard, p);
     void *q = real.realloc(p, size);
-    return hook_reallocated(t, &guard, p, q, size, !size, &state);
+    return hook_reallocated(t, &guard, p, q, size, !size);
 }
 
 HOOK(void *, reallocarray, (void *p, size_t n, size_t size))
 {
     struct guard guard;
-    struct hook_realloc state;
-    struct thread *t = hook_reallocating(&guard, p, &state);
+    struct thread *t = hook_reallocating(&guard, p);
     void *q = real.reallocarray(p, n, size);
-    return hook_reallocated(t, &guard, p, q, (uint64_t)n * size, !n || !size, &state);
+    return hook_reallocated(t, &guard, p, q, (uint64_t)n * size, !n || !size);
 }
 
 #define FREE_HOOK(name, parameters, arguments)                                                                         \

@@ -71,27 +71,20 @@ INLINE void hook_freed(struct thread *t, struct guard *guard, const void *p)
 }
 
 /* A realloc in two halves around the real call. */
-struct hook_realloc {
-    struct live_block block;
-    bool known;
-};
-
-INLINE struct thread *hook_reallocating(struct guard *guard, const void *p, struct hook_realloc *state)
+INLINE struct thread *hook_reallocating(struct guard *guard, const void *p)
 {
     struct thread *t = thread_enter(guard);
     if (LIKELY(t)) {
         t->subject = p;
-        state->known = p && record_take(p, &state->block);
+        t->old_known = p && record_take(p, &t->old);
     }
     return t;
 }
 
-void hooks_realloc_done(struct thread *t, const void *p, const void *q, uint64_t size, bool freed,
-                        const struct hook_realloc *state);
+void hooks_realloc_done(struct thread *t, const void *p, const void *q, uint64_t size, bool freed);
 
 /* q: the result; NULL with freed: the old block is gone all the same (size 0). */
-INLINE void *hook_reallocated(struct thread *t, struct guard *guard, const void *p, void *q, uint64_t size, bool freed,
-                              const struct hook_realloc *state)
+INLINE void *hook_reallocated(struct thread *t, struct guard *guard, const void *p, void *q, uint64_t size, bool freed)
 {
     if (UNLIKELY(!t)) {
         if (session_off)
@@ -102,7 +95,7 @@ INLINE void *hook_reallocated(struct thread *t, struct guard *guard, const void 
         return q;
     }
     arch_caller(&t->walk.at);
-    hooks_realloc_done(t, p, q, size, freed, state);
+    hooks_realloc_done(t, p, q, size, freed);
     t->subject = NULL;
     hook_leave(t, guard, q ? q : p);
     return q;

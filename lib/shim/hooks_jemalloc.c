@@ -11,19 +11,17 @@
     HOOK(void *, prefix##rallocx, (void *p, size_t size, int flags))                                                   \
     {                                                                                                                  \
         struct guard guard;                                                                                            \
-        struct hook_realloc state;                                                                                     \
-        struct thread *t = hook_reallocating(&guard, p, &state);                                                       \
+        struct thread *t = hook_reallocating(&guard, p);                                                               \
         void *q = real.prefix##rallocx(p, size, flags);                                                                \
-        return hook_reallocated(t, &guard, p, q, size, false, &state);                                                 \
+        return hook_reallocated(t, &guard, p, q, size, false);                                                         \
     }                                                                                                                  \
     HOOK(size_t, prefix##xallocx, (void *p, size_t size, size_t extra, int flags))                                     \
     {                                                                                                                  \
         struct guard guard;                                                                                            \
-        struct hook_realloc state;                                                                                     \
-        struct thread *t = hook_reallocating(&guard, p, &state);                                                       \
+        struct thread *t = hook_reallocating(&guard, p);                                                               \
         size_t usable = real.prefix##xallocx(p, size, extra, flags);                                                   \
         if (t)                                                                                                         \
-            hook_reallocated(t, &guard, p, usable >= size ? p : NULL, size, false, &state);                            \
+            hook_reallocated(t, &guard, p, usable >= size ? p : NULL, size, false);                                    \
         return usable;                                                                                                 \
     }                                                                                                                  \
     HOOK(void, prefix##dallocx, (void *p, int flags))                                                                  \
@@ -68,10 +66,9 @@ JEMALLOC_HOOKS(_rjem_)
     HOOK(void *, prefix##realloc, (void *p, size_t size))                                                              \
     {                                                                                                                  \
         struct guard guard;                                                                                            \
-        struct hook_realloc state;                                                                                     \
-        struct thread *t = hook_reallocating(&guard, p, &state);                                                       \
+        struct thread *t = hook_reallocating(&guard, p);                                                               \
         void *q = real.prefix##realloc(p, size);                                                                       \
-        return hook_reallocated(t, &guard, p, q, size, !size, &state);                                                 \
+        return hook_reallocated(t, &guard, p, q, size, !size);                                                         \
     }                                                                                                                  \
     HOOK(void, prefix##free, (void *p))                                                                                \
     {                                                                                                                  \

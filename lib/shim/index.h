@@ -17,6 +17,7 @@
 struct index {
     uint32_t *level[INDEX_LEVELS]; /* slots of 2^(INDEX_FIRST_BITS + i); 0: empty */
     uint32_t top;                  /* levels there are */
+    uint32_t wanted;               /* levels that somebody found too few */
 };
 
 typedef bool index_match(uint32_t id, const void *key);
@@ -40,9 +41,12 @@ INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match
 
 /*
  * Puts in an id that was not found, after its record was written. Returns the id that others find: usually `id`, or that of another thread that was
- * first; 0: no room. Context: as above; a system call when a level is added.
+ * first; 0: no room, until index_grow. Context: as above.
  */
 uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, const void *key);
+
+/* Adds a level if one was wanted and there is memory. Context: any thread, signal-safe; system calls. */
+void index_grow(struct index *index);
 
 /* Empties it after memory was wiped. */
 void index_reset(struct index *index);

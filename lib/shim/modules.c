@@ -155,7 +155,7 @@ static uint32_t find_row(const struct reading *reading, struct ht_module *object
         fill_row(SECTION_RECORD(struct ht_module, HT_MODULES, gone), object);
         return gone;
     }
-    uint32_t fresh = section_claim(&section[HT_MODULES], 1);
+    uint32_t fresh = section_claim_growing(&section[HT_MODULES], 1);
     if (fresh == SECTION_FULL)
         return HT_NO_MODULE;
     fill_row(SECTION_RECORD(struct ht_module, HT_MODULES, fresh), object);
@@ -304,7 +304,7 @@ void modules_keep(void)
 
 void modules_restore(void)
 {
-    uint32_t first = kept ? section_claim(&section[HT_MODULES], kept_count) : SECTION_FULL;
+    uint32_t first = kept ? section_claim_growing(&section[HT_MODULES], kept_count) : SECTION_FULL;
     if (first != 0) { /* no memory, or less room than the parent had */
         list_count = 0;
         counted.known = false;

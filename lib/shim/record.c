@@ -21,34 +21,58 @@ static const enum ht_loss loss_of_cut[HT_CUTS] = {
     [HT_CUT_BUSY] = HT_LOST_CUT_BUSY,       [HT_CUT_FROZEN] = HT_LOST_CUT_FROZEN,
     [HT_CUT_FULL] = HT_LOST_CUT_FULL};
 
-/* The site of the hook's caller. Never 0: what finds no room is counted at the site without a stack, whose id is its kind. */
-INLINE uint32_t site_here(struct thread *t, enum ht_kind kind)
+static COLD struct ht_cell *cell_after_growth(struct thread *t, uint32_t site)
+{
+    section_grow();
+    return slot_cell(t->slot, site);
+}
+
+/* NULL: no room. */
+INLINE struct ht_cell *cell_of(struct thread *t, uint32_t site)
+{
+    struct ht_cell *cell = slot_cell(t->slot, site);
+    return LIKELY(cell) ? cell : cell_after_growth(t, site);
+}
+
+/* What finds no room is counted at the site without a stack, whose id is its kind: so no site is 0. */
+static COLD struct memo *counter_of(struct thread *t, uint32_t node, enum ht_kind kind)
+{
+    struct memo *memo = kind == HT_KIND_HEAP ? &t->memo[node % THREAD_MEMOS] : &t->other;
+    uint32_t site = tree_site(node, kind);
+    for (unsigned tries = 1; UNLIKELY(!site) && tries < GROW_TRIES; tries++) {
+        tree_grow();
+        site = tree_site(node, kind);
+    }
+    if (UNLIKELY(!site)) {
+        slot_lose(t->slot, HT_LOST_SITE_FULL, 1);
+        site = kind;
+        memo = &t->other;
+    }
+    *memo = (struct memo){node, site, cell_of(t, site)};
+    return memo;
+}
+
+/* What the hook's caller is counted in. Valid until the thread's next event. */
+INLINE const struct memo *counter_here(struct thread *t, enum ht_kind kind)
 {
     enum ht_cut cut = 0;
     if (from_loader(t->walk.at.pc))
         modules_touch();
     else if (UNLIKELY(word_get(&modules_dirty)) && !modules_refresh())
         cut = HT_CUT_BUSY;
-    uint32_t node = cut ? tree_cut_node(cut) : capture(t, &cut);
+    uint32_t node = cut ? tree_cut_node(cut) : capture_stack(t, &cut);
     if (UNLIKELY(cut))
         slot_lose(t->slot, loss_of_cut[cut], 1);
-    struct memo *memo = &t->memo[(node * HT_KINDS + kind) % THREAD_MEMOS];
-    if (LIKELY(memo->node == node && memo->kind == kind))
-        return memo->site;
-    uint32_t site = tree_site(node, kind);
-    if (UNLIKELY(!site)) {
-        slot_lose(t->slot, HT_LOST_SITE_FULL, 1);
-        return kind;
-    }
-    *memo = (struct memo){node, kind, site};
-    return site;
+    const struct memo *memo = &t->memo[node % THREAD_MEMOS];
+    if (LIKELY(memo->node == node && memo->site && kind == HT_KIND_HEAP))
+        return memo;
+    return counter_of(t, node, kind);
 }
 
 /* One event of `size` bytes in two counters of a cell. */
-INLINE void count(struct thread *t, uint32_t site, uint64_t size, bool alloc)
+INLINE void count(struct thread *t, struct ht_cell *cell, uint64_t size, bool alloc)
 {
     struct slot *slot = t->slot;
-    struct ht_cell *cell = slot_cell(slot, site);
     if (UNLIKELY(!cell)) {
         slot_lose(slot, HT_LOST_CELL_FULL, 1);
         return;
@@ -64,14 +88,15 @@ INLINE void count(struct thread *t, uint32_t site, uint64_t size, bool alloc)
     }
 }
 
-INLINE void count_alloc(struct thread *t, uint32_t site, uint64_t size)
-{
-    count(t, site, size, true);
-}
-
 INLINE void count_free(struct thread *t, uint32_t site, uint64_t size)
 {
-    count(t, site, size, false);
+    count(t, cell_of(t, site), size, false);
+}
+
+INLINE void tick(struct thread *t)
+{
+    if (UNLIKELY(clock_tick(t)))
+        ring_time_moved(t->slot);
 }
 
 /* Allocations while paused are counted as such and not recorded; true: this is one. */
@@ -85,6 +110,12 @@ INLINE bool pass_over(struct thread *t)
     return true;
 }
 
+static COLD void lose_block(struct thread *t, uint64_t size)
+{
+    slot_lose(t->slot, HT_LOST_LIVE_FULL, 1);
+    slot_lose(t->slot, HT_LOST_LIVE_FULL_BYTES, size);
+}
+
 static COLD void close_stale(struct thread *t, const void *p, const struct live_block *old)
 {
     slot_lose(t->slot, HT_LOST_LIVE_STALE, 1);
@@ -93,27 +124,32 @@ static COLD void close_stale(struct thread *t, const void *p, const struct live_
     session_heap_take(t, old->size);
 }
 
+/* t->block. */
+static COLD bool insert_after_growth(struct thread *t, struct live_heads *heads, uintptr_t address)
+{
+    section_grow();
+    return live_insert(t, heads, address, &t->block, &t->stale);
+}
+
 void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags)
 {
-    struct live_block block, old;
+    struct live_block *block = &t->block, *stale = &t->stale;
+    uintptr_t address = arch_address((uintptr_t)p);
     if (pass_over(t))
         return;
-    live_prefetch(arch_address((uintptr_t)p)); /* arrives while the stack is captured */
-    clock_tick(t);
-    block = (struct live_block){.size = size, .site = site_here(t, HT_KIND_HEAP), .birth = t->birth};
-    switch (live_insert(t, arch_address((uintptr_t)p), &block, &old)) {
-    case LIVE_INSERTED: session_heap_add(t, size); break;
-    case LIVE_REPLACED:
-        close_stale(t, p, &old);
+    struct live_heads *heads = live_reach(address, size); /* its line arrives while the stack is captured */
+    tick(t);
+    const struct memo *counter = counter_here(t, HT_KIND_HEAP);
+    *block = (struct live_block){.size = size, .site = counter->site, .birth = t->birth};
+    stale->site = 0;
+    if (LIKELY(live_insert(t, heads, address, block, stale)) || insert_after_growth(t, heads, address))
         session_heap_add(t, size);
-        break;
-    case LIVE_FULL:
-        slot_lose(t->slot, HT_LOST_LIVE_FULL, 1);
-        slot_lose(t->slot, HT_LOST_LIVE_FULL_BYTES, size);
-        break;
-    }
-    count_alloc(t, block.site, size);
-    ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, block.site);
+    else
+        lose_block(t, size);
+    if (UNLIKELY(stale->site))
+        close_stale(t, p, stale);
+    count(t, counter->cell, size, true);
+    ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, counter->site);
 }
 
 bool record_take(const void *p, struct live_block *block)
@@ -123,7 +159,7 @@ bool record_take(const void *p, struct live_block *block)
 
 INLINE void freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
 {
-    clock_tick(t);
+    tick(t);
     count_free(t, block->site, block->size);
     ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block->size, block->site);
     session_heap_take(t, block->size);
@@ -139,11 +175,11 @@ void record_freed(struct thread *t, const void *p, const struct live_block *bloc
 
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
 {
-    struct live_block old;
-    if (live_insert(t, arch_address((uintptr_t)p), block, &old) == LIVE_FULL) {
-        slot_lose(t->slot, HT_LOST_LIVE_FULL, 1);
-        slot_lose(t->slot, HT_LOST_LIVE_FULL_BYTES, block->size);
-    }
+    uintptr_t address = arch_address((uintptr_t)p);
+    struct live_heads *heads = live_reach(address, block->size);
+    t->block = *block;
+    if (!live_insert(t, heads, address, block, &t->stale) && !insert_after_growth(t, heads, address))
+        lose_block(t, block->size);
 }
 
 void record_unknown_free(struct thread *t)
@@ -155,9 +191,8 @@ void record_unknown_free(struct thread *t)
 
 void record_free(struct thread *t, const void *p)
 {
-    struct live_block block;
-    if (LIKELY(record_take(p, &block)))
-        freed(t, p, &block, 0);
+    if (LIKELY(record_take(p, &t->block)))
+        freed(t, p, &t->block, 0);
     else
         record_unknown_free(t);
 }
@@ -169,11 +204,11 @@ bool record_is_live(const void *p)
 
 /* ---- Mappings ---- */
 
-static void insert_map(struct thread *t, const struct map *map)
+static void insert_map(struct thread *t, const struct map *map, struct ht_cell *cell)
 {
     if (!maps_insert(map))
         slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
-    count_alloc(t, map->site, map->size);
+    count(t, cell, map->size, true);
     ring_write(t, HT_EVENT_ALLOC, 0, map->start, map->size, map->site);
 }
 
@@ -181,9 +216,10 @@ void record_map(struct thread *t, const void *p, uint64_t size, enum ht_kind kin
 {
     if (pass_over(t))
         return;
-    clock_tick(t);
-    struct map map = {(uintptr_t)p, (uintptr_t)size, site_here(t, kind), t->birth};
-    insert_map(t, &map);
+    tick(t);
+    const struct memo *counter = counter_here(t, kind);
+    struct map map = {(uintptr_t)p, (uintptr_t)size, counter->site, t->birth};
+    insert_map(t, &map, counter->cell);
 }
 
 bool record_take_maps(struct thread *t, const void *p, uint64_t size)
@@ -202,7 +238,7 @@ void record_unmapped(struct thread *t, const void *p, uint64_t size)
 {
     const struct maps_taken *taken = &t->taken;
     uintptr_t start = (uintptr_t)p, end = start + (uintptr_t)size;
-    clock_tick(t);
+    tick(t);
     for (unsigned i = 0; i < taken->count; i++) {
         const struct map *map = &taken->map[i];
         uintptr_t map_end = map->start + map->size;
@@ -210,11 +246,11 @@ void record_unmapped(struct thread *t, const void *p, uint64_t size)
         ring_write(t, HT_EVENT_FREE, 0, map->start, map->size, map->site);
         if (map->start < start) {
             struct map before = {map->start, start - map->start, map->site, map->birth};
-            insert_map(t, &before);
+            insert_map(t, &before, cell_of(t, map->site));
         }
         if (map_end > end) {
             struct map after = {end, map_end - end, map->site, map->birth};
-            insert_map(t, &after);
+            insert_map(t, &after, cell_of(t, map->site));
         }
     }
     stack_forget(&t->stack, start, end);

@@ -1,11 +1,19 @@
 #include "ring.h"
 
+#include "memory.h"
+
 static uint32_t blocks;
+static uint32_t *lap_before; /* private, of each block: the lap in which it was claimed last, + 1; 0: never */
 static unsigned long claims; /* on a 32-bit machine they wrap after 10^12 events */
 
 void ring_init(uint32_t count)
 {
-    blocks = count;
+    static uint32_t capacity;
+    if (!lap_before || capacity < count) { /* a fork child uses its parent's, which is zero again */
+        lap_before = memory_map((size_t)count * sizeof *lap_before);
+        capacity = count;
+    }
+    blocks = lap_before ? count : 0;
     __atomic_store_n(&claims, 0, __ATOMIC_RELAXED);
     section[HT_RING].claimed = 0;
 }
@@ -25,19 +33,21 @@ static struct ht_block *reach(unsigned long claim)
     return block_at(claim);
 }
 
-/* Empties a block; what it held is counted as overwritten in the same instant, or nearly. */
-static void clear(struct slot *slot, struct ht_block *block)
+/*
+ * Gives up what a block holds. It is full: no block is given up before. Its events go on to carry the lap before, by which a reader knows that they are
+ * no more; unless the block was passed over so often that the eight bits of a lap have come round.
+ */
+static void give_up(struct slot *slot, struct ht_block *block, uint32_t row, uint32_t lap)
 {
-    uint32_t events = 0;
-    for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
-        events += word_get(&block->event[i].head) != 0;
+    uint32_t before = lap_before[row];
+    lap_before[row] = lap + 1;
+    if (before)
+        slot_lose(slot, HT_LOST_OVERWRITTEN, HT_BLOCK_EVENTS);
     word_publish(&block->seq, 0);
     __atomic_thread_fence(__ATOMIC_RELEASE); /* what is stored from here on is seen only by who sees that */
-    if (!events)
-        return;
-    slot_lose(slot, HT_LOST_OVERWRITTEN, events);
-    for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
-        word_set(&block->event[i].head, 0);
+    if (before && !((lap + 1 - before) & 0xff))
+        for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
+            word_set(&block->event[i].head, 0);
 }
 
 /* Claims the next block for a slot; NULL: every block is open, or the file could not grow. */
@@ -50,7 +60,7 @@ static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_
             continue;
         if (!word_swap(&block->open, 0, 1))
             continue;
-        clear(slot, block);
+        give_up(slot, block, (uint32_t)(claim % blocks), (uint32_t)(claim / blocks));
         uint64_t first = slot->shared ? 0 : slot->events;
         block->slot = slot->index;
         block->first_lo = (uint32_t)first;
@@ -61,7 +71,7 @@ static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_
             word_set(&block->open, HT_BLOCK_EVENTS); /* counts down: write_shared */
         block->seq_hi = (uint32_t)((uint64_t)(claim + 1) >> 32);
         word_publish(&block->seq, (uint32_t)(claim + 1));
-        *lap = (uint32_t)(claim / blocks) & 0xff;
+        *lap = ((uint32_t)(claim / blocks) & 0xff) << 8;
         return block;
     }
     return NULL;
@@ -72,10 +82,11 @@ static void put(struct slot *slot, struct ht_event *at, const struct ht_event *e
     at->addr_lo = event->addr_lo;
     at->size = event->size;
     at->site = event->site;
-    word_publish(&at->head, event->head | lap << 8);
-    slot_add(slot, &slot->file->events, 1);
+    word_publish(&at->head, event->head | lap);
     if (LIKELY(!slot->shared))
-        slot->events++;
+        slot_event(slot);
+    else
+        count_add_shared(&slot->file->events, 1);
 }
 
 /*
@@ -106,7 +117,7 @@ static bool open_shared(struct thread *t, struct slot *slot, uint32_t seen)
     return done || fresh;
 }
 
-static void write_shared(struct thread *t, struct slot *slot, const struct ht_event *event)
+static COLD void write_shared(struct thread *t, struct slot *slot, const struct ht_event *event)
 {
     for (int tries = 0; tries < SHARED_TRIES; tries++) {
         uint32_t seen = word_acquire(&slot->shared_position), position = POSITION(seen);
@@ -133,19 +144,18 @@ static void write(struct thread *t, const struct ht_event *event)
         write_shared(t, slot, event);
         return;
     }
-    if (!slot->left) {
+    if (!slot->block || slot->next == slot->block->event + HT_BLOCK_EVENTS) {
         if (slot->block)
             word_publish(&slot->block->open, 0);
         slot->block = claim_block(t, slot, &slot->block_lap);
+        slot->next = slot->limit = slot->block ? slot->block->event : NULL;
         if (!slot->block) {
             slot_lose(slot, HT_LOST_RING_DROPPED, 1);
             return;
         }
-        slot->next = slot->block->event;
-        slot->left = HT_BLOCK_EVENTS;
     }
-    slot->left--;
     put(slot, slot->next++, event, slot->block_lap);
+    slot->limit = slot->block->event + HT_BLOCK_EVENTS;
 }
 
 void ring_write_slow(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,

@@ -18,23 +18,29 @@ INLINE uint32_t ring_head(enum ht_event_type type, unsigned flags, uintptr_t add
     return (uint32_t)type | flags << 4 | (uint32_t)((uint64_t)address >> 32 & 0xffff) << 16;
 }
 
+/* The thread's coarse time has moved on: its next event is preceded by one that says so. */
+INLINE void ring_time_moved(struct slot *slot)
+{
+    if (LIKELY(!slot->shared))
+        slot->limit = slot->next;
+}
+
 /* Writes one event (two, for a size of 4 GiB or more; and one with the time when that has moved on). Context: the thread's own hook. */
 INLINE void ring_write(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,
                        uint32_t site)
 {
     struct slot *slot = t->slot;
-    if (UNLIKELY(!slot->left || (uint32_t)t->now_ns != slot->time_lo || size >> 32)) {
+    struct ht_event *at = slot->next;
+    if (UNLIKELY(at == slot->limit || size >> 32)) {
         ring_write_slow(t, type, flags, address, size, site);
         return;
     }
-    struct ht_event *at = slot->next++;
-    slot->left--;
-    slot->events++;
+    slot->next = at + 1;
     at->addr_lo = (uint32_t)address;
     at->size = (uint32_t)size;
     at->site = site;
-    word_publish(&at->head, ring_head(type, flags, address) | slot->block_lap << 8);
-    count_add(&slot->file->events, 1);
+    word_publish(&at->head, ring_head(type, flags, address) | slot->block_lap);
+    slot_event(slot);
 }
 
 #endif

@@ -34,15 +34,25 @@ enum rule_base { BASE_CFA, BASE_FP, BASE_SP }; /* CFA, r[1], r[0] */
 #define RULE_SIGNAL 0x2u /* the caller was interrupted here: its pc is exact, and its stack may be another one */
 #define RULE_RA_IN_REGISTER 0x4u
 #define RULE_FULL 0x8u /* cfa_reg >= ARCH_REGS_FAST: needs the full walk */
+/* What follows from the fields; set by rule_classify. */
+#define RULE_USES_FP 0x10u  /* reads r[1] */
+#define RULE_SAVES_FP 0x20u /* restores r[1] */
+#define RULE_PLAIN                                                                                                     \
+    0x40u /* nothing but: CFA = r[0] or r[1] + cfa_offset; the return address, and r[1] if it is restored, at offsets from it */
 
 #define SAVED_NONE ((arch_saved)((arch_saved)1 << (8 * sizeof(arch_saved) - 1)))
 
 #if ARCH_SYSCALLS
 struct rule {
-    uint32_t pc_lo;      /* publishes; set by rules.c */
-    uint16_t pc_hi;      /* set by rules.c; a bit of the two says that the address is exact, not a return address */
-    uint16_t generation; /* set by rules.c */
-    uint32_t place;      /* set by rules.c */
+    union {
+        struct {
+            uint32_t pc_lo; /* publishes; set by rules.c */
+            uint16_t pc_hi; /* set by rules.c; a bit of the two says that the address is exact, not a return address */
+            uint16_t generation; /* set by rules.c */
+        };
+        uint64_t key; /* all three */
+    };
+    uint32_t place; /* set by rules.c */
     int32_t cfa_offset;
     int16_t cfa_add;
     int16_t ra; /* words */
@@ -53,6 +63,51 @@ struct rule {
     arch_saved saved[8 / sizeof(arch_saved)];
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct rule) == 32, "two rules to a cache line");
+
+/* The two parts of an address, and whether it is exact, which takes a bit that no instruction's address has. */
+INLINE uint32_t rule_pc_lo(uintptr_t pc, bool exact)
+{
+    return (uint32_t)pc | (ARCH_CODE_ALIGN > 1 && exact);
+}
+
+INLINE uint16_t rule_pc_hi(uintptr_t pc, bool exact)
+{
+    return (uint16_t)((uint64_t)pc >> 32 & (ARCH_CODE_ALIGN > 1 ? 0xffff : 0x7fff)) |
+           (ARCH_CODE_ALIGN == 1 && exact ? 0x8000u : 0);
+}
+
+/* Made in a register: in memory, its parts would have to be stored before the whole could be loaded. */
+INLINE uint64_t rule_key(uintptr_t pc, bool exact, uint32_t generation)
+{
+    uint64_t high = (uint64_t)rule_pc_hi(pc, exact);
+    uint32_t low = rule_pc_lo(pc, exact);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (uint64_t)(uint16_t)generation << 48 | high << 32 | low;
+#else
+    return (uint64_t)low << 32 | high << 16 | (uint16_t)generation;
+#endif
+}
+
+/* Hashes the pc of a rule: the upper bits are the mixed ones. */
+INLINE uint32_t rule_hash(uintptr_t pc)
+{
+    return (uint32_t)pc * 0x9e3779b1u;
+}
+
+INLINE void rule_classify(struct rule *rule)
+{
+    rule->flags &= (uint8_t) ~(RULE_USES_FP | RULE_SAVES_FP | RULE_PLAIN);
+    if (rule->kind != RULE_STEP)
+        return;
+    bool saves_fp = rule->saved[0] != SAVED_NONE, fp_at_cfa = rule->saved_base == BASE_CFA || (rule->saved_at_cfa & 1);
+    if (rule->cfa_reg == 1 || rule->ra_base == BASE_FP || rule->saved_base == BASE_FP)
+        rule->flags |= RULE_USES_FP;
+    if (saves_fp)
+        rule->flags |= RULE_SAVES_FP;
+    if (rule->cfa_reg < 2 && ARCH_REGS_FAST == 2 && rule->ra_base == BASE_CFA && (fp_at_cfa || !saves_fp) &&
+        !(rule->flags & (RULE_CFA_LOADED | RULE_SIGNAL | RULE_RA_IN_REGISTER)))
+        rule->flags |= RULE_PLAIN;
+}
 #endif
 
 #endif

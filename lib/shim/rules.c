@@ -28,23 +28,6 @@ void rules_unlock(void)
     cold_leave(&door);
 }
 
-INLINE uint32_t hash(uintptr_t pc)
-{
-    return (uint32_t)(((uint64_t)pc * 0x9e3779b97f4a7c15ull) >> 32);
-}
-
-/* The two parts of a key: the address, and whether it is exact, which takes a bit that no address has. */
-INLINE uint32_t low_part(uintptr_t pc, bool exact)
-{
-    return (uint32_t)pc | (ARCH_CODE_ALIGN > 1 && exact);
-}
-
-INLINE uint16_t high_part(uintptr_t pc, bool exact)
-{
-    return (uint16_t)((uint64_t)pc >> 32 & (ARCH_CODE_ALIGN > 1 ? 0xffff : 0x7fff)) |
-           (ARCH_CODE_ALIGN == 1 && exact ? 0x8000u : 0);
-}
-
 /* Word by word and in order with pc_lo, which is 0 while a rule is being replaced: another thread may be looking at the same time. */
 typedef uintptr_t __attribute__((may_alias)) word;
 _Static_assert(sizeof(struct rule) % sizeof(word) == 0 && _Alignof(struct rule) >= sizeof(word), "made of words");
@@ -69,13 +52,13 @@ INLINE bool has_generation(const struct rule *rule, uint16_t wanted)
 /* Copies the rule if it is there. The writer may be putting another rule in its place: read the key before and after. */
 bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 {
-    uint32_t wanted = low_part(pc, exact);
-    uint16_t high = high_part(pc, exact);
+    uint32_t wanted = rule_pc_lo(pc, exact);
+    uint16_t high = rule_pc_hi(pc, exact);
     uint16_t now = (uint16_t)word_get(&generation);
     for (uint32_t i = word_acquire(&top); i-- > 0;) {
         uint32_t mask = (1u << (FIRST_BITS + i)) - 1;
         for (uint32_t probe = 0; probe < PROBES; probe++) {
-            const struct rule *rule = &level[i][(hash(pc) + probe) & mask];
+            const struct rule *rule = &level[i][((rule_hash(pc) >> 8) + probe) & mask];
             uint32_t low = word_acquire(&rule->pc_lo);
             if (!low)
                 break;
@@ -84,6 +67,7 @@ bool rules_look(uintptr_t pc, bool exact, struct rule *out)
             load_rule(out, rule);
             if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
                 return true;
+            out->key = 0;
         }
     }
     return false;
@@ -96,7 +80,7 @@ static struct rule *make_room(uintptr_t pc)
         if (top) {
             uint32_t mask = (1u << (FIRST_BITS + top - 1)) - 1;
             for (uint32_t probe = 0; probe < PROBES; probe++) {
-                struct rule *rule = &level[top - 1][(hash(pc) + probe) & mask];
+                struct rule *rule = &level[top - 1][((rule_hash(pc) >> 8) + probe) & mask];
                 if (!rule->pc_lo || rule->generation != (uint16_t)generation)
                     return rule;
             }
@@ -169,11 +153,12 @@ static void ask(void *argument)
         return;
     }
     rule->pc_lo = 0;
-    rule->pc_hi = high_part(pc, question->exact);
+    rule->pc_hi = rule_pc_hi(pc, question->exact);
     rule->generation = (uint16_t)generation;
+    rule_classify(rule);
     word_publish(&room->pc_lo, 0);
     store_rule(room, rule);
-    word_publish(&room->pc_lo, low_part(pc, question->exact));
+    word_publish(&room->pc_lo, rule_pc_lo(pc, question->exact));
 }
 
 COLD enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)

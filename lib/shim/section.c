@@ -34,13 +34,35 @@ uint32_t section_claim(struct section *s, uint32_t n)
 {
     uint32_t at = word_get(&s->claimed);
     do {
-        if (n > word_get(&s->capacity) || at > word_get(&s->capacity) - n) {
+        uint32_t capacity = word_get(&s->capacity);
+        if (n > capacity || at > capacity - n) {
             word_set(&s->file->full, 1);
             return SECTION_FULL;
         }
+        if (UNLIKELY(at + n > word_acquire(&s->allocated))) {
+            word_raise(&s->wanted, at + n);
+            return SECTION_FULL;
+        }
     } while (!__atomic_compare_exchange_n(&s->claimed, &at, at + n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    if (UNLIKELY(at + n > word_acquire(&s->allocated)) && !section_reach(s, at + n))
-        return SECTION_FULL;
     word_raise(&s->file->used, at + n);
+    return at;
+}
+
+COLD void section_grow(void)
+{
+    for (uint32_t id = 0; id < HT_SECTIONS_MAX; id++) {
+        uint32_t wanted = word_get(&section[id].wanted);
+        if (wanted > word_get(&section[id].allocated))
+            section_reach(&section[id], wanted);
+    }
+}
+
+COLD uint32_t section_claim_growing(struct section *s, uint32_t n)
+{
+    uint32_t at;
+    do {
+        at = section_claim(s, n);
+    } while (at == SECTION_FULL && word_get(&s->wanted) > word_get(&s->allocated) &&
+             section_reach(s, word_get(&s->wanted)));
     return at;
 }

@@ -22,7 +22,7 @@ extern char **environ __attribute__((weak));
 #define PREALLOC_MAX                                                                                                   \
     (8u << 20) /* before Linux 5.14 all of the file is allocated at start; so much unless more was asked for */
 #define SPARE_THREADS 8
-#define RING_MAX (8u << 20)
+#define RING_MAX (512u << 10) /* unless asked for: what is written round and round should stay in the second cache */
 
 struct config config;
 struct ht_header *session_header;

@@ -69,11 +69,17 @@ struct slot *slots_attach(uint32_t tid)
 struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site)
 {
     uint32_t group = site / HT_SITES_PER_CHUNK;
-    uint32_t id = section_claim(&section[HT_CHUNKS], 1);
+    struct section *cells = &section[HT_CELLS];
+    uint32_t id = word_get(&section[HT_CHUNKS].claimed); /* asked first, or each refusal would cost a chunk */
+    if (id < word_acquire(&cells->allocated))
+        id = section_claim(&section[HT_CHUNKS], 1);
     if (id == SECTION_FULL)
         return NULL;
-    if (!section_reach(&section[HT_CELLS], id + 1))
+    if (id >= word_acquire(&cells->allocated)) {
+        word_raise(&cells->wanted, id + 1);
+        word_raise(&section[HT_CHUNKS].wanted, id + 1);
         return NULL;
+    }
     word_raise(&section[HT_CELLS].file->used, id + 1);
     struct ht_chunk *chunk = SECTION_RECORD(struct ht_chunk, HT_CHUNKS, id);
     chunk->group = group;

@@ -16,8 +16,9 @@ struct slot {
     /* ring.h */
     struct ht_block *block; /* being filled */
     struct ht_event *next;  /* its first free event ... */
-    uint32_t left;          /* ... and how many there are; always 0 in the shared slot */
-    uint32_t block_lap;
+    struct ht_event *
+        limit; /* ... up to which events are written straight away: its end, or `next` when the time is to be written first. Shared slot: both NULL */
+    uint32_t block_lap;                /* where it lies in ht_event.head */
     uint32_t time_lo;                  /* of the last TIME event */
     uint32_t shared_position, opening; /* shared slot only */
     uint64_t events;
@@ -42,6 +43,17 @@ INLINE void slot_lose(struct slot *slot, enum ht_loss loss, uint64_t n)
     slot_add(slot, &slot->file->lost[loss], n);
 }
 
+/* An event was written. Not in the shared slot. */
+INLINE void slot_event(struct slot *slot)
+{
+    uint64_t events = ++slot->events;
+    word_set(&slot->file->events.lo, (uint32_t)events);
+    if (UNLIKELY(!((uint32_t)events & 0x7fffffffu))) {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        __atomic_store_n(&slot->file->events.hi, (uint32_t)(events >> 31), __ATOMIC_RELEASE);
+    }
+}
+
 /* Counters of a site in a chunk (index + 1). */
 INLINE struct ht_cell *cell_at(uint32_t chunk, uint32_t site)
 {
@@ -49,7 +61,7 @@ INLINE struct ht_cell *cell_at(uint32_t chunk, uint32_t site)
                           (size_t)(chunk - 1) * HT_SITES_PER_CHUNK + site % HT_SITES_PER_CHUNK);
 }
 
-/* The same when the slot has no chunk for the site yet. NULL: no room. */
+/* The same when the slot has no chunk for the site yet. NULL: no room, at least until section_grow. */
 struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site);
 
 /* Counters of a site in this slot; NULL: no room, or no such site: the live table's site ids come back from the file, which is not trusted. */

@@ -45,6 +45,13 @@ static void lay_out(struct thread *t)
     t->frame_count = 0;
 }
 
+/* What the thread's slot counts. */
+static void forget_counters(struct thread *t)
+{
+    for (unsigned i = 0; i < THREAD_MEMOS; i++)
+        t->memo[i].site = 0;
+}
+
 static bool take(struct thread *t, uint32_t tid, bool ask)
 {
     uint32_t owner = word_get(&t->owner);
@@ -57,6 +64,7 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     t->stack = (struct stack){0, 0};
     t->clock_left = t->clock_interval = 0;
     thread_take_nested(t, NULL);
+    forget_counters(t);
     lay_out(t);
     return true;
 }
@@ -144,8 +152,11 @@ COLD struct thread *thread_enter_slow(struct guard *guard)
             count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], thread_take_nested(t, NULL));
         /* That hook may have been left between any two stores. */
         t->frame_count = 0;
-        for (unsigned i = 0; i < THREAD_MEMOS; i++)
-            t->memo[i] = (struct memo){0, 0, 0};
+        forget_counters(t);
+        for (unsigned i = 0; i < THREAD_RULES; i++)
+            t->rule[i].key = 0;
+        for (unsigned i = 0; i < THREAD_CHILDREN; i++)
+            t->child[i].key = 0;
     } else {
         if (!session_start())
             return NULL;

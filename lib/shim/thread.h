@@ -28,22 +28,39 @@ struct stack {
     uintptr_t low, high;
 };
 
+/* The last stack while a new one is being walked, and what is new (capture.c). */
+struct reuse {
+    uint32_t next; /* frames from here inwards cannot match any more: they lie below the walk; NONE: no frame is left */
+    uint32_t kept; /* frames of the last stack that are the new one's too; 0: none */
+    uint32_t fresh; /* frames that were walked */
+    bool compared;  /* the words of frames 0 .. next are known to be as they were */
+};
+
 /* Where a capture stands (capture.c). Kept here and not on the program's stack, of which a hook may use 512 bytes. */
 struct walk {
     struct regs at;
     struct regs next;
-    struct rule rule;
-    struct stack stack; /* known part of the stack that `at` is on */
+    struct stack
+        *stack; /* known part of the stack that `at` is on: the thread's, or `other` after a jump to another stack */
+    struct stack other;
     bool exact;         /* at.pc is an interrupted instruction */
-    bool moved;         /* left the stack that the walk began on */
     unsigned registers; /* how many are followed */
+    /* What is to be done before the walk goes on (capture.h), and where it began. */
+    enum walk_todo { WALK_LEARN = 1, WALK_GROW, WALK_ANEW, WALK_ALL } todo;
+    unsigned why;
+    struct reuse reuse;
+    struct regs from;
+    unsigned grown; /* how often tables have grown for this stack, each time for at least one frame more */
+    uint32_t nodes; /* of the tree when they did last */
 };
 
 #define FRAME_EXACT 0x1u /* pc is an interrupted instruction */
 #define FRAME_JUMP                                                                                                     \
     0x2u /* its caller is on a stack of its own, perhaps, or is in the link register, which is not compared */
-#define FRAME_USES_FP 0x4u /* its rule reads the frame register */
-#define FRAME_FP_LIVE 0x8u /* this rule, or one further out before the register is restored, reads the frame register */
+#define FRAME_USES_FP 0x4u  /* its rule reads the frame register */
+#define FRAME_SAVES_FP 0x8u /* its rule restores the frame register */
+#define FRAME_FP_LIVE                                                                                                  \
+    0x10u /* this rule, or one further out before the register is restored, reads the frame register */
 
 /* A memory word that a rule read. */
 struct word {
@@ -65,13 +82,27 @@ struct frame {
 struct fresh {
     struct frame frame;
     uint32_t words;
-    bool saves_fp;
     struct word word[FRAME_WORDS];
 };
 
-struct memo {
-    uint32_t node, kind, site;
+/* A block, as the live table knows it (live.h). */
+struct live_block {
+    uint64_t size;
+    uint32_t site;
+    uint16_t birth;
 };
+
+/* What a thread remembers of the process's tables, each found by a hash: rules by pc, nodes by (parent, place), and what a node's heap blocks are counted in. */
+struct child {
+    uint64_t key; /* parent << 32 | place; 0: none, since no place is 0 */
+    uint32_t node;
+};
+struct memo {
+    uint32_t node, site;  /* site 0: none */
+    struct ht_cell *cell; /* of the site in this thread's slot; NULL: no room */
+};
+#define THREAD_RULES 256u
+#define THREAD_CHILDREN 256u
 #define THREAD_MEMOS 256u
 #define THREAD_NESTED 4u
 
@@ -96,9 +127,15 @@ struct thread {
     uint32_t nested_count;             /* places in use */
 
     struct walk walk;
+    struct live_block block, stale; /* that record.c is about */
+    struct live_block old;          /* what a realloc took out; known: it was there */
+    bool old_known;
     struct maps_taken taken;
-    struct ht_event event;          /* being written (ring.c) */
-    struct memo memo[THREAD_MEMOS]; /* sites of nodes seen last */
+    struct ht_event event; /* being written (ring.c) */
+    struct rule rule[THREAD_RULES];
+    struct child child[THREAD_CHILDREN];
+    struct memo memo[THREAD_MEMOS];
+    struct memo other; /* the last one that belongs in no other place */
 
     /* The last stack, outermost frame first (capture.c). Each array has depth_max elements, `word` FRAME_WORDS times as many. */
     uint32_t frame_count;

@@ -16,22 +16,38 @@ static bool place_match(uint32_t id, const void *key)
            place->offset_hi == k->hi;
 }
 
+COLD void tree_grow(void)
+{
+    section_grow();
+    index_grow(&places);
+    index_grow(&nodes);
+    index_grow(&sites);
+}
+
+static uint32_t new_place(const struct place_key *key, uint32_t hash)
+{
+    uint32_t id = section_claim(&section[HT_PLACES], 1);
+    if (id == SECTION_FULL)
+        return 0;
+    struct ht_place *place = SECTION_RECORD(struct ht_place, HT_PLACES, id);
+    place->flags = key->flags;
+    place->offset_lo = key->lo;
+    place->offset_hi = key->hi;
+    word_publish(&place->module, key->module);
+    return index_insert(&places, hash, id, place_match, key);
+}
+
 uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
 {
     struct place_key key = {module, flags, (uint32_t)offset, (uint32_t)(offset >> 32)};
     uint32_t hash = hash_pair(key.lo ^ key.hi, module * 2 + flags);
     uint32_t id = index_find(&places, hash, place_match, &key);
-    if (id)
-        return id;
-    id = section_claim(&section[HT_PLACES], 1);
-    if (id == SECTION_FULL)
-        return 0;
-    struct ht_place *place = SECTION_RECORD(struct ht_place, HT_PLACES, id);
-    place->flags = flags;
-    place->offset_lo = key.lo;
-    place->offset_hi = key.hi;
-    word_publish(&place->module, module);
-    return index_insert(&places, hash, id, place_match, &key);
+    for (unsigned tries = 0; !id && tries < GROW_TRIES; tries++) {
+        if (tries)
+            tree_grow();
+        id = new_place(&key, hash);
+    }
+    return id;
 }
 
 struct pair {
@@ -96,6 +112,11 @@ bool tree_init(void)
     index_reset(&sites);
     section[HT_PLACES].claimed = section[HT_NODES].claimed = section[HT_SITES].claimed = 1;
     /* What must be there when everything else is full: the marks of cut stacks below the root, and a site without stack for each kind. */
+    section_reach(&section[HT_NODES], HT_CUTS);
+    section_reach(&section[HT_SITES], HT_KINDS);
+    nodes.wanted = sites.wanted = 1;
+    index_grow(&nodes);
+    index_grow(&sites);
     for (uint32_t why = 1; why < HT_CUTS; why++)
         if (tree_child(0, tree_place(HT_CUT, 0, why)) != tree_cut_node(why))
             return false;

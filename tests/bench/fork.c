@@ -26,8 +26,11 @@ int main(int argc, char **argv)
     size_t forks = argc > 2 ? strtoul(argv[2], NULL, 10) : 31;
     void **block = malloc(blocks * sizeof *block);
     double *took = malloc(forks * sizeof *took);
-    if (!block || !took)
+    if (!block || !took) {
+        free(block);
+        free(took);
         return 1;
+    }
     for (size_t i = 0; i < blocks; i++)
         block[i] = malloc(16 + i * 7 % 100);
     for (size_t i = 0; i < forks; i++) {

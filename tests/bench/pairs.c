@@ -10,6 +10,14 @@
 #define LIVE 10000
 #define THREADS_MAX 64
 
+/* A call of its own each: the compiler would make one of what is the same. */
+#define SITE(n, size)                                                                                                  \
+    ({                                                                                                                 \
+        void *block = malloc(size);                                                                                    \
+        __asm__ volatile("# site " #n : "+r"(block));                                                                  \
+        block;                                                                                                         \
+    })
+
 static unsigned long pairs;
 static int depth;
 
@@ -17,14 +25,14 @@ static __attribute__((noinline)) void *allocate(unsigned site, size_t size)
 {
     void *volatile p;
     switch (site) {
-    case 0: p = malloc(size); break;
-    case 1: p = malloc(size); break;
-    case 2: p = malloc(size); break;
-    case 3: p = malloc(size); break;
-    case 4: p = malloc(size); break;
-    case 5: p = malloc(size); break;
-    case 6: p = malloc(size); break;
-    default: p = malloc(size);
+    case 0: p = SITE(0, size); break;
+    case 1: p = SITE(1, size); break;
+    case 2: p = SITE(2, size); break;
+    case 3: p = SITE(3, size); break;
+    case 4: p = SITE(4, size); break;
+    case 5: p = SITE(5, size); break;
+    case 6: p = SITE(6, size); break;
+    default: p = SITE(7, size);
     }
     return p;
 }

@@ -1,10 +1,11 @@
 /*
- * libFuzzer's entry: reader, rules, profile, folded and raw text, report, events. An input is a packed buffer: the header, then for each section 4 bytes of
+ * libFuzzer's entry: reader, rules, profile, folded and raw text, report, events, addresses, and the same of two processes merged. An input is a packed buffer: the header, then for each section 4 bytes of
  * length (little-endian) and its data, so that inputs stay small though sections begin on 64 KiB. pack_buffer makes seeds of real files.
  */
 #include <report/events.h>
 #include <report/html_data.h>
-#include <report/profile.h>
+#include <report/layout.h>
+#include <report/merge.h>
 #include <report/verify.h>
 #include <report/write.h>
 
@@ -45,14 +46,56 @@ static bool unpack(int fd, const uint8_t *data, size_t size)
     return true;
 }
 
+/* What needs no reader. */
+static void show(const struct profile *profile, FILE *out)
+{
+    struct names names;
+    struct tree tree = {0};
+    struct layout layout = {0};
+    uint32_t *places = malloc(((size_t)profile->place_count + 1) * sizeof *places);
+    if (names_init(&names, profile, NULL, NULL, NULL)) {
+        for (int view = 0; view < PROFILE_VIEWS; view++) {
+            write_folded(out, &names, (enum profile_view)view, NULL);
+            write_text(out, &names, (enum profile_view)view, NULL);
+            write_speedscope(
+                out, &(struct write_input){.profile = profile, .names = &names, .view = (enum profile_view)view}, NULL);
+        }
+        if (tree_build(&tree, &names, TREE_EVERYTHING, NULL))
+            html_data(out, &(struct write_input){.profile = profile, .names = &names}, &tree);
+        tree_free(&tree);
+    }
+    names_free(&names);
+    for (uint32_t i = 0; places && i <= profile->place_count; i++)
+        places[i] = i; /* the last one is layout_no_stack */
+    if (places && layout_make(&layout, profile, places, profile->place_count + 1))
+        for (uint32_t i = 0; i < layout.location_count; i++) {
+            const struct layout_mapping *mapping = &layout.mappings[layout.locations[i].mapping];
+            if (layout.locations[i].address < mapping->start || layout.locations[i].address >= mapping->limit)
+                abort();
+        }
+    layout_free(&layout);
+    free(places);
+}
+
+/* Twice the same is the hardest: everything is shared, and all segments lie where others do if anything differs. */
+static void show_merged(const struct profile *profile, bool roots, FILE *out)
+{
+    struct merge merge;
+    if (merge_init(&merge, roots, NULL) && merge_add(&merge, profile, 1, NULL) && merge_add(&merge, profile, 2, NULL)) {
+        if (merge.profile.total[HT_KIND_HEAP].allocs != 2 * profile->total[HT_KIND_HEAP].allocs ||
+            merge.profile.site_count != 2 * profile->site_count)
+            abort();
+        show(&merge.profile, out);
+    }
+    merge_free(&merge);
+}
+
 static void convert(struct reader *reader, FILE *out)
 {
     struct verify verify;
     struct profile profile;
-    struct names names;
     struct events events;
     struct events_item item;
-    struct tree tree = {0};
     verify_run(reader, &verify, NULL, NULL, NULL);
     if (events_open(&events, reader, NULL)) {
         while (events_next(&events, &item) != EVENTS_END) {
@@ -61,16 +104,9 @@ static void convert(struct reader *reader, FILE *out)
     }
     if (profile_load(&profile, reader, NULL)) {
         write_raw(out, &profile, reader);
-        if (names_init(&names, &profile, NULL, NULL, NULL)) {
-            for (int view = 0; view < PROFILE_VIEWS; view++) {
-                write_folded(out, &names, (enum profile_view)view, NULL);
-                write_text(out, &names, (enum profile_view)view, NULL);
-            }
-            if (tree_build(&tree, &names, TREE_EVERYTHING, NULL))
-                html_data(out, &(struct write_input){.profile = &profile, .names = &names}, &tree);
-            tree_free(&tree);
-        }
-        names_free(&names);
+        show(&profile, out);
+        show_merged(&profile, false, out);
+        show_merged(&profile, true, out);
     }
     profile_free(&profile);
 }

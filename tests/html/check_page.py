@@ -233,6 +233,23 @@ def check_big(page):
     print(f"boxes made after these: {made}; big.html has {os.path.getsize('big.html')} bytes")
 
 
+def check_merged(page):
+    """Stacks of two processes, below a frame for each; no peak, which would be that of no moment."""
+    page.open("merged.html")
+    page.settle()
+    check("title of two", page.run("document.title"), "dash and 1 other process – heaptap")
+    check("figures of two", page.run("[...document.querySelectorAll('#tiles dt')].map((title) => title.textContent)"), ["In use at exit", "Allocated"])
+    page.run("choose('view', 'inuse')")
+    with open("merged.folded", encoding="utf-8") as lines:
+        want = collections.Counter()
+        for line in lines:
+            want[line.split("[")[0]] += int(line.rsplit(" ", 1)[1])
+    check("processes", page.run("""flame.tree.kids(flame.tree.root).reduce((sums, kid) => {
+        const name = model.texts[kid.name].split('[')[0]; return {...sums, [name]: (sums[name] || 0) + kid.value} }, {})"""), dict(want))
+    check("bytes of known", want["known"], 30000 + 70000 + 41 * 1000 + 5)
+    check("cut or missing", "cut short or missing" in page.run("document.getElementById('notes').innerText"), False)
+
+
 def check_living(page):
     """Of a process that has not ended there is no exit view."""
     with open("known.html", encoding="utf-8") as source:
@@ -260,6 +277,7 @@ try:
     check_hostile(page)
     check_big(page)
     check_living(page)
+    check_merged(page)
     for look in ((1280, 900, True), (400, 800, False)):
         page.look(*look)
         page.open("known.html")

@@ -1,7 +1,8 @@
 """The share of a profile's allocated bytes whose stack has a name in every frame. Prints it; exit status 1 when it is below what is wanted.
-    named.py own|path PROFILE [PERCENT]
-own    only the frames in the program itself count: a debug file of the program gives no names to libraries
-path   all frames from the leaf to main count, those of libraries too
+    named.py own|path|through PROFILE [PERCENT]
+own      only the frames in the program itself count: a debug file of the program gives no names to libraries
+path     all frames from the leaf to main count, those of libraries too
+through  the same, of those stacks that go through the program: a library's own constructors are not its doing
 What libc runs before main or before a thread's function is no part of a path. A frame is without name when heaptap wrote module+0xoffset."""
 import re
 import sys
@@ -31,11 +32,14 @@ def path_of(found, sample):
 def share(found, which):
     """(percent of alloc_space in samples without unnamed frame, bytes in all, the unnamed frames with their bytes)."""
     program = found.file_of(found.mappings[0])
-    whole = named = through_program = 0
+    whole = named = through_program = outside = 0
     without = {}
     for sample in found.samples:
         size = list(profile.packed(profile.one(sample, 2)))[1]
-        frames = [f for f in path_of(found, sample) if which == "path" or f[1] == program]
+        frames = [f for f in path_of(found, sample) if which != "own" or f[1] == program]
+        if which == "through" and not any(f[1] == program for f in frames):
+            outside += size
+            continue
         profile.need(all(name for name, _ in frames), "an empty name")
         missing = {name for name, _ in frames if UNNAMED.search(name)}
         whole += size
@@ -43,7 +47,7 @@ def share(found, which):
         through_program += size if frames else 0
         for name in missing:
             without[name] = without.get(name, 0) + size
-    profile.need(whole > 0 and through_program > whole * 9 // 10, "nearly all bytes should come through the program")
+    profile.need(whole > 0 and through_program > (whole + outside) * 9 // 10, "nearly all bytes should come through the program")
     return 100 * named / whole, whole, without
 
 

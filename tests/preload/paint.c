@@ -75,6 +75,49 @@ static void measure(unsigned i, int *most)
     most[i] = n > most[i] ? n : most[i];
 }
 
+/* Every path of left and right is a stack of its own, and every block stays: all tables grow, and some moment finds each of them full. */
+#define PATHS 14
+#define GROWTHS (1u << PATHS)
+static int growth[3];
+static void *grown[3][GROWTHS];
+
+static void grow_malloc(unsigned i)
+{
+    grown[0][i] = malloc(i % 3000);
+}
+static void grow_realloc(unsigned i)
+{
+    grown[0][i] = realloc(grown[0][i], i % 2000 + 1);
+}
+static void grow_mmap(unsigned i)
+{
+    if (i % 16 == 0)
+        grown[2][i] = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static __attribute__((noinline)) void at_leaf(unsigned kind, unsigned i)
+{
+    static void (*const grow[])(unsigned) = {grow_malloc, grow_realloc, grow_mmap};
+    paint();
+    grow[kind](i);
+    int n = used();
+    growth[kind] = n > growth[kind] ? n : growth[kind];
+}
+
+static __attribute__((noinline)) int left(unsigned kind, unsigned i, unsigned depth);
+static __attribute__((noinline)) int right(unsigned kind, unsigned i, unsigned depth)
+{
+    int below = !depth ? at_leaf(kind, i), 0 : i >> depth & 1 ? right(kind, i, depth - 1) : left(kind, i, depth - 1);
+    __asm__ volatile("" : "+r"(below)); /* no tail call */
+    return below + 1;
+}
+static __attribute__((noinline)) int left(unsigned kind, unsigned i, unsigned depth)
+{
+    int below = !depth ? at_leaf(kind, i), 0 : i >> depth & 1 ? right(kind, i, depth - 1) : left(kind, i, depth - 1);
+    __asm__ volatile("" : "+r"(below));
+    return below + 2;
+}
+
 /* Each thread begins with another call. */
 static void *one_thread(void *argument)
 {
@@ -99,4 +142,10 @@ int main(void)
     }
     for (unsigned i = 0; i < CALLS; i++)
         printf("%u.%s %d %d\n", i, calls[i].name, first[i], later[i]);
+    static const char *const names[] = {"malloc", "realloc", "mmap"};
+    for (unsigned kind = 0; kind < 3; kind++) {
+        for (unsigned i = 0; i < GROWTHS; i++)
+            left(kind, i, PATHS);
+        printf("growing.%s %d %d\n", names[kind], growth[kind], growth[kind]);
+    }
 }

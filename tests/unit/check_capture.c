@@ -19,6 +19,7 @@
 static struct rule rules[RULES];
 static uint32_t generation = 1;
 static enum ht_cut no_rule;       /* why a rule cannot be had, of pc 0 in the table */
+static bool remembered;           /* a thread may keep rules: they do not change */
 static const struct rule *bridge; /* for any pc that is not in the table: heaptap's own code */
 
 uint32_t rules_generation(void)
@@ -35,13 +36,15 @@ bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)
 {
     uintptr_t i = (pc - CODE) / 16;
-    (void)exact;
     if (pc < CODE || i >= RULES) {
         ck_assert_ptr_nonnull(bridge);
         *out = *bridge;
         return 0;
     }
     *out = rules[i];
+    rule_classify(out);
+    if (remembered)
+        out->key = rule_key(pc, exact, generation);
     return rules[i].kind == RULE_NONE ? no_rule : 0;
 }
 
@@ -59,6 +62,13 @@ uint32_t tree_child(uint32_t parent, uint32_t place)
         return 0;
     node[++nodes] = (struct ht_node){parent, place};
     return nodes;
+}
+
+static uint32_t grown;
+
+void tree_grow(void)
+{
+    grown++;
 }
 
 /* ---- The stack, and how a frame is put on it ---- */
@@ -166,7 +176,7 @@ static void push_realigned(uint32_t rule, uint32_t words)
 __attribute__((noinline)) static uint32_t capture_now(enum ht_cut *cut)
 {
     t->walk.at = now;
-    return capture(t, cut);
+    return capture_stack(t, cut);
 }
 
 /* The places of a node, innermost first, against rules; the root of it all is `root`. */
@@ -555,10 +565,11 @@ static void pop_to(uint32_t count)
     now = made[count - 1].regs;
 }
 
-START_TEST(stacks_that_change_as_a_programs_do)
+static void change_as_a_programs(bool keep)
 {
     uint32_t random = 12345, whole = 0;
     begin(200);
+    remembered = keep;
     made[made_count++] = (struct made){now, 0};
     for (int round = 0; round < 20000; round++) {
         uint32_t choice = stage_random(&random);
@@ -575,7 +586,7 @@ START_TEST(stacks_that_change_as_a_programs_do)
         for (uint32_t i = 0; i < made_count; i++)
             expected[i] = made[made_count - 1 - i].rule;
         if (nodes > nodes_max - 1000)
-            nodes = HT_CUTS, generation++;
+            nodes = HT_CUTS, generation++, memset(t->child, 0, sizeof t->child);
         uint32_t leaf = capture_now(&cut);
         ck_assert_int_eq(cut, 0);
         check_node(leaf, expected, made_count, 0);
@@ -583,10 +594,22 @@ START_TEST(stacks_that_change_as_a_programs_do)
     }
     ck_assert_uint_gt(whole, 20000 * 10);
 }
+
+START_TEST(stacks_that_change_as_a_programs_do)
+{
+    change_as_a_programs(false);
+}
+END_TEST
+
+START_TEST(and_rules_that_are_remembered)
+{
+    change_as_a_programs(true);
+}
 END_TEST
 
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
       frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read, a_stack_that_does_not_shrink,
       a_full_tree, signal_frames, an_interrupted_stack_that_goes_away, a_frame_register_that_tells,
       a_saved_register_that_tells, a_saved_register_that_nothing_reads, a_ring_of_signal_frames_ends,
-      deeper_than_the_limit, the_walk_with_all_registers, stacks_that_change_as_a_programs_do)
+      deeper_than_the_limit, the_walk_with_all_registers, stacks_that_change_as_a_programs_do,
+      and_rules_that_are_remembered)

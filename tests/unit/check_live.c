@@ -19,9 +19,23 @@ static void begin(uint32_t lines)
     t = stage_thread(0);
 }
 
-static enum live_result insert(uintptr_t address, uint64_t size, uint32_t site, struct live_block *old)
+enum result { INSERTED, REPLACED, FULL };
+
+static enum result put(struct thread *thread, uintptr_t address, const struct live_block *block, struct live_block *old)
 {
-    return live_insert(t, address, &(struct live_block){size, site, (uint16_t)(site * 3)}, old);
+    struct live_heads *heads = live_reach(address, block->size);
+    old->site = 0;
+    if (!live_insert(thread, heads, address, block, old)) {
+        section_grow();
+        if (!live_insert(thread, heads, address, block, old))
+            return FULL;
+    }
+    return old->site ? REPLACED : INSERTED;
+}
+
+static enum result insert(uintptr_t address, uint64_t size, uint32_t site, struct live_block *old)
+{
+    return put(t, address, &(struct live_block){size, site, (uint16_t)(site * 3)}, old);
 }
 
 static bool removes(uintptr_t address, uint64_t size, uint32_t site)
@@ -63,7 +77,7 @@ START_TEST(puts_in_and_takes_out)
     begin(1024);
     ck_assert(!live_contains(BASE));
     ck_assert(!live_remove(BASE, &old));
-    ck_assert_int_eq(insert(BASE, 100, 7, &old), LIVE_INSERTED);
+    ck_assert_int_eq(insert(BASE, 100, 7, &old), INSERTED);
     ck_assert(live_contains(BASE));
     ck_assert(!live_contains(BASE + 1));
     ck_assert(!live_contains(BASE + 512));
@@ -79,7 +93,7 @@ START_TEST(every_offset_and_odd_addresses)
     struct shown shown[1024];
     begin(1024);
     for (uint32_t i = 0; i < 600; i++) /* one byte apart, over the end of a region */
-        ck_assert_int_eq(insert(BASE + i, i, i + 1, &old), LIVE_INSERTED);
+        ck_assert_int_eq(insert(BASE + i, i, i + 1, &old), INSERTED);
     ck_assert_uint_eq(show(shown, 1024), 600);
     for (uint32_t i = 0; i < 600; i++) {
         ck_assert_uint_eq(shown[i].address, BASE + shown[i].size);
@@ -98,15 +112,14 @@ START_TEST(addresses_from_end_to_end)
     struct shown shown[100];
     begin(1024);
     for (unsigned bit = 0; bit < 48; bit++)
-        ck_assert_int_eq(insert((uintptr_t)1 << bit, bit, bit + 1, &old), LIVE_INSERTED);
-    ck_assert_int_eq(insert(((uintptr_t)1 << 48) - 1, 48, 49, &old), LIVE_INSERTED);
+        ck_assert_int_eq(insert((uintptr_t)1 << bit, bit, bit + 1, &old), INSERTED);
+    ck_assert_int_eq(insert(((uintptr_t)1 << 48) - 1, 48, 49, &old), INSERTED);
     ck_assert_uint_eq(show(shown, 100), 49);
     /* Beyond 48 bits there is no place; nothing else is touched. */
     for (unsigned bit = 48; bit < 64; bit++) {
-        ck_assert_int_eq(insert((uintptr_t)1 << bit | 1, 1, 1, &old), LIVE_FULL);
+        ck_assert_int_eq(insert((uintptr_t)1 << bit | 1, 1, 1, &old), FULL);
         ck_assert(!live_contains((uintptr_t)1 << bit | 1));
         ck_assert(!live_remove((uintptr_t)1 << bit | 1, &old));
-        live_prefetch((uintptr_t)1 << bit | 1);
     }
     for (unsigned bit = 0; bit < 48; bit++)
         ck_assert(removes((uintptr_t)1 << bit, bit, bit + 1));
@@ -121,9 +134,9 @@ START_TEST(an_address_that_comes_again)
     struct shown shown[4];
     static const uint64_t sizes[] = {10, 3 * GIB4 + 5, 7 * GIB4, 20};
     begin(1024);
-    ck_assert_int_eq(insert(BASE + 64, sizes[0], 1, &old), LIVE_INSERTED);
+    ck_assert_int_eq(insert(BASE + 64, sizes[0], 1, &old), INSERTED);
     for (uint32_t i = 1; i < 4; i++) {
-        ck_assert_int_eq(insert(BASE + 64, sizes[i], i + 1, &old), LIVE_REPLACED);
+        ck_assert_int_eq(insert(BASE + 64, sizes[i], i + 1, &old), REPLACED);
         ck_assert_uint_eq(old.size, sizes[i - 1]);
         ck_assert_uint_eq(old.site, i);
         ck_assert_uint_eq(old.birth, i * 3);
@@ -141,12 +154,12 @@ START_TEST(blocks_of_four_gib_and_more)
     struct shown shown[4];
     begin(1024);
     for (uint32_t round = 0; round < 500; round++) { /* lines are used again */
-        ck_assert_int_eq(insert(BASE, GIB4 * (round + 1) + round, 1, &old), LIVE_INSERTED);
-        ck_assert_int_eq(insert(BASE + 16, GIB4 - 1, 2, &old), LIVE_INSERTED);
-        ck_assert_int_eq(insert(BASE + 32, GIB4, 3, &old), LIVE_INSERTED);
+        ck_assert_int_eq(insert(BASE, GIB4 * (round + 1) + round, 1, &old), INSERTED);
+        ck_assert_int_eq(insert(BASE + 16, GIB4 - 1, 2, &old), INSERTED);
+        ck_assert_int_eq(insert(BASE + 32, GIB4, 3, &old), INSERTED);
         ck_assert_uint_eq(show(shown, 4), 3);
         ck_assert_often(removes(BASE, GIB4 * (round + 1) + round, 1));
-        ck_assert_int_eq(insert(BASE, 5, 4, &old), LIVE_INSERTED);
+        ck_assert_int_eq(insert(BASE, 5, 4, &old), INSERTED);
         ck_assert_often(removes(BASE + 16, GIB4 - 1, 2));
         ck_assert_often(removes(BASE, 5, 4));
         ck_assert_often(removes(BASE + 32, GIB4, 3));
@@ -161,17 +174,18 @@ START_TEST(full)
     uint32_t count = 0;
     static struct shown shown[1024];
     begin(128);
-    while (insert(BASE + 512 * count, count, count + 1, &old) == LIVE_INSERTED)
+    while (insert(BASE + 512 * count, count, count + 1, &old) == INSERTED)
         count++;
-    ck_assert_uint_eq(count, 128);
+    ck_assert_uint_eq(count, 127 * HT_LINE_ENTRIES); /* line 0 holds nothing */
     ck_assert_uint_eq(section[HT_LINES].file->full, 1);
-    for (uint32_t i = 0; i < 128; i++) /* where there is a line there still is room */
-        ck_assert_int_eq(insert(BASE + 512 * i + 8, 1, 2, &old), LIVE_INSERTED);
-    ck_assert_int_eq(insert(BASE + 512, GIB4, 9, &old), LIVE_FULL); /* nothing changes: the old block is still there */
-    ck_assert(removes(BASE + 512, 1, 2));
-    ck_assert_int_eq(insert(BASE + 8, 50, 60, &old), LIVE_REPLACED); /* needs no room */
+    ck_assert_int_eq(insert(BASE + 8, 1, 2, &old), FULL);
+    ck_assert_uint_eq(old.site, 0);
+    ck_assert_int_eq(insert(BASE + 512, 50, 60, &old), REPLACED); /* needs no room */
     ck_assert_uint_eq(old.size, 1);
-    ck_assert_uint_eq(show(shown, 1024), 255);
+    ck_assert_int_eq(insert(BASE + 512, GIB4, 9, &old), FULL); /* the old block is no more all the same */
+    ck_assert_uint_eq(old.size, 50);
+    ck_assert(!live_contains(BASE + 512));
+    ck_assert_uint_eq(show(shown, 1024), count - 1);
 }
 END_TEST
 
@@ -182,11 +196,54 @@ START_TEST(the_filesystem_is_full)
     begin(4096);
     stage_table(HT_LINES, sizeof(struct ht_line), 16384, 4096, 40960);
     ck_assert(live_init(4096));
-    while (insert(BASE + 512 * count, count, count + 1, &old) == LIVE_INSERTED)
+    while (insert(BASE + 512 * count, count % 500, count + 1, &old) == INSERTED)
         count++;
-    ck_assert_uint_eq(count, 640);
+    ck_assert_uint_eq(count, 639 * HT_LINE_ENTRIES);
     while (count--)
-        ck_assert(removes(BASE + 512 * count, count, count + 1));
+        ck_assert(removes(BASE + 512 * count, count % 500, count + 1));
+}
+END_TEST
+
+/* Blocks side by side, as an allocator hands them out: the lines they take, and that each is found again. */
+START_TEST(blocks_side_by_side)
+{
+    static const struct {
+        uint32_t size, chunk, lines_max; /* lines for a thousand blocks */
+    } cases[] = {{24, 32, 260},   {40, 48, 290},     {64, 80, 300},     {88, 96, 290},   {104, 112, 320},
+                 {200, 208, 300}, {256, 272, 300},   {400, 416, 310},   {500, 512, 260}, {512, 528, 270},
+                 {600, 608, 310}, {1024, 1040, 270}, {4096, 4112, 1000}};
+    struct live_block old;
+    static struct shown shown[1001];
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        begin(4096);
+        for (uint32_t n = 0; n < 1000; n++)
+            ck_assert_int_eq(insert(BASE + 16 + (uintptr_t)n * cases[i].chunk, cases[i].size, n + 1, &old), INSERTED);
+        ck_assert_uint_eq(show(shown, 1001), 1000);
+        uint32_t lines = 0;
+        for (uint32_t id = 1; id < 4096; id++)
+            lines += live_line(id)->tag[0] != 0;
+        ck_assert_msg(lines <= cases[i].lines_max, "%u bytes: %u lines", cases[i].size, lines);
+        for (uint32_t n = 0; n < 1000; n++)
+            ck_assert(removes(BASE + 16 + (uintptr_t)n * cases[i].chunk, cases[i].size, n + 1));
+    }
+}
+END_TEST
+
+/* A free was missed, and the address comes again with a block of another size, which is looked for elsewhere. */
+START_TEST(sizes_change_sides)
+{
+    static const uint64_t sizes[] = {100, 5000, 512, 513, GIB4, 1};
+    struct live_block old;
+    struct shown shown[8];
+    begin(1024);
+    for (uint32_t neighbour = 0; neighbour < 3; neighbour++) /* not alone in its region */
+        insert(BASE + 1024 + neighbour * 600, neighbour * 600, 100, &old);
+    for (uint32_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        ck_assert_int_eq(insert(BASE + 32, sizes[i], i + 1, &old), i ? REPLACED : INSERTED);
+        ck_assert(!i || old.size == sizes[i - 1]);
+        ck_assert_uint_eq(show(shown, 8), 4);
+    }
+    ck_assert(removes(BASE + 32, 1, ARRAY_LEN(sizes)));
 }
 END_TEST
 
@@ -199,10 +256,10 @@ START_TEST(no_memory)
     stage_allow();
     begin(1024);
     stage_refuse(SYS_mmap, 0, ENOMEM, 0);
-    ck_assert_int_eq(insert(BASE, 1, 1, &old), LIVE_FULL);
+    ck_assert_int_eq(insert(BASE, 1, 1, &old), FULL);
     ck_assert(!live_contains(BASE));
     stage_allow();
-    ck_assert_int_eq(insert(BASE, 1, 1, &old), LIVE_INSERTED);
+    ck_assert_int_eq(insert(BASE, 1, 1, &old), INSERTED);
 }
 END_TEST
 
@@ -222,8 +279,8 @@ static void compare_with(struct plain *plain, uintptr_t base, uint32_t cells, ui
         struct live_block block = {0}, old = {0};
         if (choice % 64 < 30) {
             block = (struct live_block){choice % 1000 ? choice : GIB4 + choice, round, (uint16_t)round};
-            enum live_result result = live_insert(thread, base + (uintptr_t)at * stride, &block, &old);
-            ck_assert_often(result == (plain[at].site ? LIVE_REPLACED : LIVE_INSERTED));
+            enum result result = put(thread, base + (uintptr_t)at * stride, &block, &old);
+            ck_assert_often(result == (plain[at].site ? REPLACED : INSERTED));
             plain[at] = (struct plain){block.size, round};
         } else {
             bool found = live_remove(base + (uintptr_t)at * stride, &block);
@@ -290,7 +347,7 @@ static void pass_on(unsigned i)
     for (uint32_t n = 0; n < 1024; n++) {
         if (i == 0) {
             block = (struct live_block){n, n + 1, 0};
-            ck_assert_int_eq(live_insert(own, BASE + n * 16, &block, &old), LIVE_INSERTED);
+            ck_assert_int_eq(put(own, BASE + n * 16, &block, &old), INSERTED);
             passed[n] = BASE + n * 16;
             word_publish(&pass_count, n + 1);
         } else {
@@ -312,5 +369,5 @@ START_TEST(freed_by_another_thread)
 END_TEST
 
 SUITE("live", puts_in_and_takes_out, every_offset_and_odd_addresses, addresses_from_end_to_end,
-      an_address_that_comes_again, blocks_of_four_gib_and_more, full, the_filesystem_is_full, no_memory,
-      a_long_run_at_random, threads_in_the_same_regions, freed_by_another_thread)
+      an_address_that_comes_again, blocks_of_four_gib_and_more, full, the_filesystem_is_full, blocks_side_by_side,
+      sizes_change_sides, no_memory, a_long_run_at_random, threads_in_the_same_regions, freed_by_another_thread)

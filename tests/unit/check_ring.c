@@ -73,6 +73,7 @@ START_TEST(an_event_as_it_was_written)
     struct thread *t = writer();
     ring_write(t, HT_EVENT_ALLOC, HT_EVENT_REALLOC, (uintptr_t)UINT64_C(0x7f8912345678), UINT64_C(0x500000003), 99);
     t->now_ns = UINT64_C(0x1234567890);
+    ring_time_moved(t->slot);
     ring_write(t, HT_EVENT_FREE, 0, 0x1000, 5, 77);
     static const struct ht_event expected[] = {
         {0, 5, 0, HT_EVENT_HIGH},
@@ -156,12 +157,33 @@ START_TEST(the_filesystem_is_full)
 }
 END_TEST
 
+/* A block is passed over until the eight bits of a lap have come round: what it holds is not taken for new. */
+START_TEST(a_block_passed_over_for_long)
+{
+    begin(2);
+    struct thread *quiet = writer(), *busy = writer();
+    ring_write(quiet, HT_EVENT_ALLOC, 0, 16, 1, 1);
+    for (uint32_t n = 0; n < 256 * HT_BLOCK_EVENTS; n++)
+        ring_write(busy, HT_EVENT_ALLOC, 0, 16, 1, n);
+    ck_assert_uint_eq(claim_of(block_at(1)), 256 * 2 - 1);
+    for (uint32_t n = 0; n < HT_BLOCK_EVENTS; n++) /* closes its block, and takes it again in lap 256 */
+        ring_write(quiet, HT_EVENT_ALLOC, 0, 16, 1, n);
+    for (uint32_t n = 0; n < 3; n++) {
+        ck_assert_uint_le(events_in(block_at(0)), 1 + n);
+        ring_write(quiet, HT_EVENT_ALLOC, 0, 16, 1, n);
+    }
+    sum_up();
+}
+END_TEST
+
 #define ROUNDS 40000u
 
 static void write_many(unsigned i)
 {
     struct thread *t = writer();
     for (uint32_t n = 0; n < ROUNDS; n++) {
+        if (t->now_ns != n / 50)
+            ring_time_moved(t->slot);
         t->now_ns = n / 50;
         ring_write(t, HT_EVENT_ALLOC, 0, 16, i, n);
     }
@@ -227,5 +249,5 @@ START_TEST(threads_of_both_kinds)
 END_TEST
 
 SUITE("ring", an_event_as_it_was_written, no_ring, many_laps_of_one_thread, a_quiet_thread_keeps_its_block,
-      more_threads_than_blocks, the_filesystem_is_full, threads_over_many_laps, threads_that_share_a_slot,
-      threads_of_both_kinds)
+      a_block_passed_over_for_long, more_threads_than_blocks, the_filesystem_is_full, threads_over_many_laps,
+      threads_that_share_a_slot, threads_of_both_kinds)

@@ -11,7 +11,7 @@
 static uint32_t fill(struct section *s, uint32_t n)
 {
     uint32_t count = 0, at;
-    while ((at = section_claim(s, n)) != SECTION_FULL) {
+    while ((at = section_claim_growing(s, n)) != SECTION_FULL) {
         ck_assert_often(at == count);
         count += n;
         ck_assert_often(s->file->used >= count);
@@ -60,9 +60,9 @@ END_TEST
 START_TEST(more_than_there_is_at_once)
 {
     stage_table(HT_MODULES, 64, 0, 10, 4096);
-    ck_assert_uint_eq(section_claim(MODULES, 11), SECTION_FULL);
-    ck_assert_uint_eq(section_claim(MODULES, UINT32_MAX), SECTION_FULL);
-    ck_assert_uint_eq(section_claim(MODULES, 10), 0);
+    ck_assert_uint_eq(section_claim_growing(MODULES, 11), SECTION_FULL);
+    ck_assert_uint_eq(section_claim_growing(MODULES, UINT32_MAX), SECTION_FULL);
+    ck_assert_uint_eq(section_claim_growing(MODULES, 10), 0);
     ck_assert_uint_eq(MODULES->file->used, 10);
 }
 END_TEST
@@ -84,14 +84,14 @@ START_TEST(a_refused_step_ends_the_table)
 {
     stage_table(HT_MODULES, 64, 4096, 1000, 64000);
     for (uint32_t i = 0; i < 100; i++)
-        ck_assert_uint_eq(section_claim(MODULES, 1), i);
+        ck_assert_uint_eq(section_claim_growing(MODULES, 1), i);
     uint32_t there = MODULES->allocated;
     stage_refuse(SYS_madvise, 0, ENOMEM, 0);
-    while (section_claim(MODULES, 1) != SECTION_FULL) {
+    while (section_claim_growing(MODULES, 1) != SECTION_FULL) {
     }
     stage_allow();
     ck_assert_uint_eq(MODULES->capacity, there);
-    ck_assert_uint_eq(section_claim(MODULES, 1), SECTION_FULL);
+    ck_assert_uint_eq(section_claim_growing(MODULES, 1), SECTION_FULL);
     ck_assert_uint_eq(MODULES->file->used, there);
     memset(MODULES->base, 0xff, (size_t)there * 64);
 }
@@ -110,7 +110,7 @@ static uint8_t taken[1 << 16];
 static void claim_many(unsigned i)
 {
     uint32_t at;
-    while ((at = section_claim(MODULES, 1 + i % 3)) != SECTION_FULL)
+    while ((at = section_claim_growing(MODULES, 1 + i % 3)) != SECTION_FULL)
         for (uint32_t n = 0; n < 1 + i % 3; n++) {
             memset(MODULES->base + (size_t)(at + n) * 24, (int)i, 24);
             __atomic_fetch_add(&taken[at + n], 1, __ATOMIC_RELAXED);

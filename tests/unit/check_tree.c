@@ -43,6 +43,26 @@ static void check_all(void)
         ck_assert_uint_lt(site_at(id)->node, MAX(section[HT_NODES].file->used, 1));
 }
 
+static uint32_t child(uint32_t parent, uint32_t place)
+{
+    uint32_t id = tree_child(parent, place);
+    for (unsigned tries = 1; !id && tries < GROW_TRIES; tries++) {
+        tree_grow();
+        id = tree_child(parent, place);
+    }
+    return id;
+}
+
+static uint32_t site(uint32_t node, enum ht_kind kind)
+{
+    uint32_t id = tree_site(node, kind);
+    for (unsigned tries = 1; !id && tries < GROW_TRIES; tries++) {
+        tree_grow();
+        id = tree_site(node, kind);
+    }
+    return id;
+}
+
 START_TEST(what_is_there_from_the_beginning)
 {
     begin(1000);
@@ -55,7 +75,7 @@ START_TEST(what_is_there_from_the_beginning)
     for (uint32_t kind = HT_KIND_HEAP; kind < HT_KINDS; kind++) {
         ck_assert_uint_eq(site_at(kind)->kind, kind);
         ck_assert_uint_eq(site_at(kind)->node, 0);
-        ck_assert_uint_eq(tree_site(0, kind), kind);
+        ck_assert_uint_eq(site(0, kind), kind);
     }
     check_all();
 }
@@ -82,16 +102,16 @@ START_TEST(stacks)
 {
     begin(1000);
     uint32_t a = tree_place(1, 0, 10), b = tree_place(1, 0, 20);
-    uint32_t main_ = tree_child(0, a), callee = tree_child(main_, b);
+    uint32_t main_ = child(0, a), callee = child(main_, b);
     ck_assert_uint_gt(callee, main_);
     ck_assert_uint_eq(node_at(callee)->parent, main_);
     ck_assert_uint_eq(node_at(callee)->place, b);
-    ck_assert_uint_eq(tree_child(main_, b), callee);
-    ck_assert_uint_ne(tree_child(callee, b), callee); /* recursion is another node */
-    ck_assert_uint_ne(tree_child(0, b), callee);
-    uint32_t heap = tree_site(callee, HT_KIND_HEAP), map = tree_site(callee, HT_KIND_MAP);
+    ck_assert_uint_eq(child(main_, b), callee);
+    ck_assert_uint_ne(child(callee, b), callee); /* recursion is another node */
+    ck_assert_uint_ne(child(0, b), callee);
+    uint32_t heap = site(callee, HT_KIND_HEAP), map = site(callee, HT_KIND_MAP);
     ck_assert_uint_ne(heap, map);
-    ck_assert_uint_eq(tree_site(callee, HT_KIND_HEAP), heap);
+    ck_assert_uint_eq(site(callee, HT_KIND_HEAP), heap);
     check_all();
 }
 END_TEST
@@ -105,14 +125,14 @@ START_TEST(full_tables)
     ck_assert_uint_eq(last, 49);
     ck_assert_uint_eq(section[HT_PLACES].file->full, 1);
     ck_assert_uint_ne(tree_place(1, 0, 0), 0); /* what is there stays */
-    while ((next = tree_child(node, last)))
+    while ((next = child(node, last)))
         node = next;
     ck_assert_uint_eq(node, 49);
-    ck_assert_uint_eq(tree_child(node, last), 0);
-    for (uint32_t n = 1; n < 50 && tree_site(n, HT_KIND_HEAP); n++) {
+    ck_assert_uint_eq(child(node, last), 0);
+    for (uint32_t n = 1; n < 50 && site(n, HT_KIND_HEAP); n++) {
     }
-    ck_assert_uint_eq(tree_site(49, HT_KIND_HEAP), 0);
-    ck_assert_uint_eq(tree_site(0, HT_KIND_MAP), HT_KIND_MAP);
+    ck_assert_uint_eq(site(49, HT_KIND_HEAP), 0);
+    ck_assert_uint_eq(site(0, HT_KIND_MAP), HT_KIND_MAP);
     check_all();
 }
 END_TEST
@@ -141,8 +161,8 @@ static void make_stacks(unsigned thread)
     for (uint32_t i = 0; i < PATHS; i++) {
         uint32_t path = thread & 1 ? i : PATHS - 1 - i, node = 0;
         for (uint32_t depth = 0; depth < 10; depth++)
-            node = tree_child(node, tree_place(1, 0, path >> (10 - depth)));
-        leaf[thread][path] = tree_site(node, HT_KIND_HEAP);
+            node = child(node, tree_place(1, 0, path >> (10 - depth)));
+        leaf[thread][path] = site(node, HT_KIND_HEAP);
     }
 }
 

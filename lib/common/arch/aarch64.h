@@ -81,14 +81,38 @@ INLINE void arch_on_stack(void (*function)(void *), void *argument, void *top)
                        "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
 }
 
+typedef uint32_t arch_vector __attribute__((vector_size(16), aligned(4)));
+
+/* In assembly: the loads are ones that the compiler can neither split nor take for ordinary ones, since other threads store to the words. */
+INLINE arch_vector arch_load4(const uint32_t *words)
+{
+    arch_vector loaded;
+    __asm__("ldr %q0, %1" : "=w"(loaded) : "m"(*(const arch_vector *)(const void *)words));
+    return loaded;
+}
+
 INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
 {
-    typedef uint32_t vector __attribute__((vector_size(16), aligned(4)));
-    vector
-        have; /* one load that the compiler can neither split nor take for an ordinary one: other threads store to the words */
-    __asm__("ldr %q0, %1" : "=w"(have) : "m"(*(const vector *)(const void *)words));
-    vector want = {value, value, value, value};
-    vector bits = (vector)(have == want) & (vector){1, 2, 4, 8};
+    arch_vector have = arch_load4(words), want = {value, value, value, value};
+    arch_vector bits = (arch_vector)(have == want) & (arch_vector){1, 2, 4, 8};
+    __asm__("addv %s0, %0.4s" : "+w"(bits));
+    return bits[0];
+}
+
+struct arch_sixteen {
+    arch_vector four[4];
+};
+
+INLINE struct arch_sixteen arch_load16(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d)
+{
+    return (struct arch_sixteen){{arch_load4(a), arch_load4(b), arch_load4(c), arch_load4(d)}};
+}
+
+INLINE unsigned arch_equal16(struct arch_sixteen have, uint32_t value)
+{
+    arch_vector want = {value, value, value, value}, bits = {0, 0, 0, 0};
+    for (unsigned i = 0; i < 4; i++)
+        bits |= (arch_vector)(have.four[i] == want) & ((arch_vector){1, 2, 4, 8} << 4 * i);
     __asm__("addv %s0, %0.4s" : "+w"(bits));
     return bits[0];
 }

@@ -78,15 +78,59 @@ INLINE void arch_on_stack(void (*function)(void *), void *argument, void *top)
                        "xmm15", "memory", "cc");
 }
 
+typedef int arch_vector __attribute__((vector_size(16), aligned(4)));
+
+/* In assembly: the loads are ones that the compiler can neither split nor take for ordinary ones, since other threads store to the words. */
+INLINE arch_vector arch_load4(const uint32_t *words)
+{
+    arch_vector loaded;
+    __asm__("movdqu %1, %0" : "=x"(loaded) : "m"(*(const arch_vector *)(const void *)words));
+    return loaded;
+}
+
+INLINE arch_vector arch_four(uint32_t value)
+{
+    arch_vector four;
+    __asm__("movd %1, %0\n\t"
+            "pshufd $0, %0, %0"
+            : "=x"(four)
+            : "r"(value));
+    return four;
+}
+
 INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
 {
-    typedef int vector __attribute__((vector_size(16), aligned(4)));
-    typedef float lanes __attribute__((vector_size(16)));
-    vector
-        have; /* one load that the compiler can neither split nor take for an ordinary one: other threads store to the words */
-    __asm__("movdqu %1, %0" : "=x"(have) : "m"(*(const vector *)(const void *)words));
-    vector want = {(int)value, (int)value, (int)value, (int)value};
-    return (unsigned)__builtin_ia32_movmskps((lanes)(have == want));
+    arch_vector have = arch_load4(words);
+    unsigned mask;
+    __asm__("pcmpeqd %1, %0" : "+x"(have) : "x"(arch_four(value)));
+    __asm__("movmskps %1, %0" : "=r"(mask) : "x"(have));
+    return mask;
+}
+
+struct arch_sixteen {
+    arch_vector four[4];
+};
+
+INLINE struct arch_sixteen arch_load16(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d)
+{
+    return (struct arch_sixteen){{arch_load4(a), arch_load4(b), arch_load4(c), arch_load4(d)}};
+}
+
+INLINE unsigned arch_equal16(struct arch_sixteen have, uint32_t value)
+{
+    arch_vector want = arch_four(value);
+    unsigned mask;
+    __asm__("pcmpeqd %4, %0\n\t"
+            "pcmpeqd %4, %1\n\t"
+            "pcmpeqd %4, %2\n\t"
+            "pcmpeqd %4, %3\n\t"
+            "packssdw %1, %0\n\t"
+            "packssdw %3, %2\n\t"
+            "packsswb %2, %0"
+            : "+x"(have.four[0]), "+x"(have.four[1]), "+x"(have.four[2]), "+x"(have.four[3])
+            : "x"(want));
+    __asm__("pmovmskb %1, %0" : "=r"(mask) : "x"(have.four[0]));
+    return mask;
 }
 
 INLINE uintptr_t arch_pc(uintptr_t raw)

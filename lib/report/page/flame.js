@@ -42,7 +42,7 @@ class Palette {
 
     of(frame, name) {
         const kind = this.model.frameKind[frame];
-        if (kind === KIND_NO_CODE)
+        if (kind === KIND_NO_CODE || kind === KIND_PROCESS)
             return this.small;
         return this.ofModule(this.model.frameModule[frame], Math.imul(name, 0x9e3779b1) >>> 30, kind === KIND_UNNAMED);
     }

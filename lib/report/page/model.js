@@ -3,6 +3,7 @@
  * The profile as typed arrays, and the two trees that are drawn of it. The data (html_data.c writes it):
  *
  *   program, totals, recording, losses    what summary.js tells
+ *   processes [PID, name, problem] of each, where there are several: then their stacks hang below a frame for each
  *   view      the view to begin with
  *   texts     names and files; text 0 is empty
  *   modules   [path, is the program itself]
@@ -13,7 +14,7 @@
  *
  * Text in here is hostile: it is only ever set as textContent or drawn, after visible().
  */
-const KIND_NAMED = 0, KIND_UNNAMED = 1, KIND_NO_CODE = 2;
+const KIND_NAMED = 0, KIND_UNNAMED = 1, KIND_NO_CODE = 2, KIND_PROCESS = 3;
 const COLUMNS = 6;
 const VIEWS = {inuse: 0, alloc: 2, exit: 0, mmap: 4};
 

@@ -33,8 +33,10 @@ class Summary {
         const {program} = this.data, name = basename(visible(program.exe)) || `process ${program.pid}`;
         const states = {running: "running when it was read", exited: "ended by exit()", killed: "ended without exit(): killed, _exit or exec",
             unknown: "unknown whether it still runs"};
-        document.title = `${name} – heaptap`;
-        document.getElementById("program").textContent = name;
+        const others = new Set(this.data.processes.map(([pid]) => pid)).size - 1;
+        const title = others > 0 ? `${name} and ${count(others, "other process", "other processes")}` : name;
+        document.title = `${title} – heaptap`;
+        document.getElementById("program").textContent = title;
         const command = document.getElementById("command");
         command.textContent = command.title = visible(program.command);
         const parts = [`PID ${program.pid}`, states[program.state], count(program.threads, "thread", "threads")];
@@ -53,7 +55,8 @@ class Summary {
     tellFigures() {
         const {heap, map, peak} = this.data.totals, average = heap.allocs ? formatBytes(heap.alloc_bytes / heap.allocs) : "";
         this.tile(this.ended ? "In use at exit" : "In use", formatBytes(heap.live_bytes), `in ${count(heap.live, "block", "blocks")}`);
-        this.tile("Peak", formatBytes(peak), "of heap in use");
+        if (!this.data.processes.length) /* those of several came at different times */
+            this.tile("Peak", formatBytes(peak), "of heap in use");
         this.tile("Allocated", formatBytes(heap.alloc_bytes), `${count(heap.allocs, "allocation", "allocations")}${average && `, ${average} each`}`);
         if (map.live)
             this.tile("Mapped", formatBytes(map.live_bytes), `in ${count(map.live, "mapping", "mappings")}`);
@@ -87,7 +90,7 @@ class Summary {
         if (lines.length)
             this.noteList("warn", "Not everything was recorded as it should", lines);
         else if (this.data.totals.heap.allocs)
-            this.note("good", recording.interval ? "Nothing was lost." : `Nothing was lost: every allocation is counted${this.cuts.length ? "" : ", with its whole stack"}.`);
+            this.note("good", recording.interval || this.unseen() ? "Nothing of what heaptap saw was lost." : `Nothing was lost: every allocation is counted${this.cuts.length ? "" : ", with its whole stack"}.`);
         if (harmless.length)
             this.noteList("", "Without effect on the figures of this page", harmless);
         if (recording.no_tables)
@@ -98,6 +101,11 @@ class Summary {
             this.note("warn", "Recording is paused.");
     }
 
+    /* Whether there was something that heaptap did not see at all. */
+    unseen() {
+        return this.data.program.problem || this.data.processes.some(([, , problem]) => problem);
+    }
+
     tellCoverage() {
         const {model} = this, {program, totals} = this.data, column = model.column("alloc", "bytes");
         const own = model.own[column], whole = model.total(column)[0];
@@ -106,7 +114,7 @@ class Summary {
             const kind = model.frameKind[model.frame[i]];
             if (kind === KIND_NAMED)
                 named += own[i];
-            if (kind === KIND_NO_CODE && !model.parent[i])
+            if (kind === KIND_NO_CODE && (!model.parent[i] || model.frameKind[model.frame[model.parent[i]]] === KIND_PROCESS))
                 cut += model.total(column)[i];
         }
         if (whole && named < 0.9995 * whole)
@@ -116,6 +124,9 @@ class Summary {
                 this.cuts.length ? this.cuts : ["its root says why"]);
         if (program.problem)
             this.note("warn", visible(program.problem));
+        const problems = this.data.processes.filter(([, , problem]) => problem).map(([pid, name, problem]) => `${visible(name)}[${pid}]: ${visible(problem)}`);
+        if (problems.length)
+            this.noteList("warn", `Of ${count(problems.length, "process", "processes")} not everything is in the record`, problems);
         if (program.rss)
             this.note("", `${formatBytes(totals.heap.live_bytes)} of heap are tracked; the process has ${formatBytes(program.rss)} of anonymous memory.`);
     }

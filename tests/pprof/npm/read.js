@@ -56,15 +56,15 @@ async function readWithSpeedscope() {
     console.log = console.error;
     const group = await importProfiles(path.basename(file), compressed.buffer.slice(compressed.byteOffset, compressed.byteOffset + compressed.length));
     console.log = log;
-    return (group ? group.profiles : []).map(profile => {
+    return (group ? group.profiles : []).map((profile, index) => {
         const frames = [];
         profile.forEachFrame(frame => frames.push([frame.name, frame.file || '', frame.getTotalWeight(), frame.getSelfWeight()]));
-        return {total: profile.getTotalWeight(), unit: profile.getWeightUnit(), frames};
+        return {name: profile.getName(), shown: group.indexToView === index, total: profile.getTotalWeight(), unit: profile.getWeightUnit(), frames};
     });
 }
 
 (async () => {
-    const answer = {format: readWithPprofFormat()};
+    const answer = file.endsWith('.json') ? {} : {format: readWithPprofFormat()};
     answer.speedscope = await readWithSpeedscope();
     process.stdout.write(JSON.stringify(answer));
 })().catch(wrong => {
