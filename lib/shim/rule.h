@@ -9,11 +9,11 @@
  *   caller's r[0] = CFA
  *
  * On AArch64, where compilers keep frame records by default, rules are walked all the same. Both ways were tried under qemu-user against backtrace():
- * code with records comes out right either way (73,871 stacks of jq, sqlite3, python3 and openssl). But a chain of records leaves out, and nothing tells,
+ * code with records comes out right either way (73,343 stacks of jq, sqlite3, python3 and openssl). But a chain of records leaves out, and nothing tells,
  * what a signal interrupted (1,130 of 4,160 stacks of known/signals and known/jumps wrong) and what was built with -fomit-frame-pointer (400 of 400);
- * rules: none wrong. Instructions added to a pair of malloc and free at depth 5, 20 and 60 (tests/bench/pairs): 806, 911 and 1,191 by rules, 868, 1,078 and
- * 1,638 by records with the same comparison with the last stack, since each record is two words and a rule mostly reads one. To whole programs: jq 101
- * million by rules, 95 by records; sqlite3 78 and 77; python3 294 and 295. Where there is no table, nothing says that records are kept: the stack is cut.
+ * rules: none wrong. Nor are records cheaper. Instructions added to a pair of malloc and free at depth 5, 20 and 60 (tests/bench/pairs): 783, 871 and 1,091 by
+ * rules; 832, 1,000 and 1,440 by records with the same comparison with the last stack, since each record is two words and a rule mostly reads one. To whole
+ * programs, in millions: jq 80 and 83, sqlite3 66 and 69, python3 256 and 269. Where there is no table, nothing says that records are kept: the stack is cut.
  */
 #ifndef HEAPTAP_RULE_H
 #define HEAPTAP_RULE_H
