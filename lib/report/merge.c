@@ -274,8 +274,8 @@ static bool add_process(struct addition *addition)
     if (!coverage_problem(addition->from, process->problem))
         process->problem[0] = 0;
     char safe[sizeof process->name - 8];
-    err_safe_text(safe, sizeof safe, text_basename(header->exe));
-    text_copy(process->name, sizeof process->name, *safe ? safe : "unknown");
+    err_safe_text(safe, sizeof safe, header->exe[0] ? text_basename(header->exe) : "unknown");
+    text_copy(process->name, sizeof process->name, safe);
     for (unsigned n = 1; n < 10000 && is_known(to, process->pid, process->name); n++)
         snprintf(process->name, sizeof process->name, "%s.%u", safe, n);
     to->pid_count += !is_known(to, header->pid, NULL);

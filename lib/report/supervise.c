@@ -39,23 +39,47 @@ static bool take_signals(struct signals *signals)
     return true;
 }
 
-/*
- * Whether the command has got the signal by itself: it was sent to the whole group, by somebody or by the terminal (code > 0: by the kernel). A timer that
- * was set before this program began is the kernel's, too, and this process's alone.
- */
-static bool is_for_all(struct signals *signals, const struct signalfd_siginfo *info)
-{
-    bool terminal = info->ssi_code > 0 && info->ssi_signo != SIGALRM;
-    return witness_saw(&signals->witness, (int)info->ssi_signo) || terminal;
-}
+/* Bits by signal number. */
+struct arrived {
+    uint64_t all;
+    uint64_t from_terminal;
+};
 
-/* Reads what has come, and passes it on to `child` (0: to nobody). */
-static void read_signals(struct signals *signals, pid_t child)
+/*
+ * Takes what has come, but for what the command itself sent. What the kernel sends (code > 0) comes from the terminal and is for the whole group; but a timer that
+ * was set before this program began is this process's alone.
+ */
+static void take_arrived(const struct signals *signals, pid_t child, struct arrived *arrived)
 {
     struct signalfd_siginfo info;
-    while (read(signals->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (child && info.ssi_signo != SIGCHLD && info.ssi_pid != (uint32_t)child && !is_for_all(signals, &info))
-            kill(child, (int)info.ssi_signo);
+    while (read(signals->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        uint64_t bit = UINT64_C(1) << info.ssi_signo;
+        if (info.ssi_signo == SIGCHLD || info.ssi_pid == (uint32_t)child)
+            continue;
+        arrived->all |= bit;
+        if (info.ssi_code > 0 && info.ssi_signo != SIGALRM)
+            arrived->from_terminal |= bit;
+    }
+}
+
+/*
+ * Reads what has come, and passes on to `child` (0: to nobody) what it has not got by itself. Pending signals of one number are one; so are those that come while
+ * it is found out whom the first was sent to: timeout(1) sends to its command and then to the group.
+ */
+static void read_signals(struct signals *signals, pid_t child)
+{
+    struct arrived arrived = {0, 0};
+    take_arrived(signals, child, &arrived);
+    while (child && arrived.all) {
+        int number = __builtin_ctzll(arrived.all);
+        uint64_t bit = UINT64_C(1) << number;
+        bool to_all = witness_saw(&signals->witness, number);
+        take_arrived(signals, child, &arrived);
+        if (!to_all && !(arrived.from_terminal & bit))
+            kill(child, number);
+        arrived.all &= ~bit;
+        arrived.from_terminal &= ~bit;
+    }
 }
 
 static _Noreturn void become_command(const struct supervise *supervise, const struct signals *signals, int tell)

@@ -134,5 +134,7 @@ bool witness_saw(struct witness *witness, int number)
     }
     bool saw = witness->seen & bit;
     witness->seen &= ~bit;
+    if (saw)
+        await_senders();
     return saw;
 }

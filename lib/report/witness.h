@@ -22,7 +22,7 @@ void witness_end(struct witness *witness);
 
 /*
  * This process has just got the signal: did the witness, too? One kill of a group has reached both when this looks. One after the other, as service
- * managers do it, they are given WITNESS_GRACE_MS.
+ * managers do it, they are given WITNESS_GRACE_MS. True: what this process got of that sending has come when this returns.
  */
 #define WITNESS_GRACE_MS 50
 bool witness_saw(struct witness *witness, int number);
