@@ -10,6 +10,7 @@
  *   ARCH_DWARF            their DWARF numbers, in that order, as an initializer
  *   ARCH_DWARF_PC         DWARF number of the program counter
  *   ARCH_DWARF_RA         DWARF number of the return address column
+ *   ARCH_CODE_ALIGN       instructions lie at multiples of this; 1: anywhere, and then their addresses have at most 47 bits, else 48
  *   ARCH_LINK             register in which a call leaves the return address (0: it is pushed); at least ARCH_REGS_FAST
  *   ARCH_SIGRETURN        the eight bytes of code that handlers return to, where no table describes the frame there (0: one does); the four
  *                         names that begin with ARCH_SIGNAL_ say in which words of that frame the registers are

@@ -44,8 +44,7 @@ static void give_up(struct slot *slot, struct ht_block *block, uint32_t row, uin
     if (before)
         slot_lose(slot, HT_LOST_OVERWRITTEN, HT_BLOCK_EVENTS);
     word_publish(&block->seq, 0);
-    __atomic_thread_fence(
-        __ATOMIC_RELEASE); /* nobody sees an event gone, or a new one, while the block still has its number */
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* what is stored from here on is seen only by who sees that */
     if (before && !((lap + 1 - before) & 0xff))
         for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
             word_set(&block->event[i].head, 0);

@@ -62,6 +62,7 @@ INLINE struct rule *place_at(struct table *in, uintptr_t pc, uint32_t probe)
 /* Copies the rule if it is there. The writer may be putting another rule in its place: read the key before and after. */
 bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 {
+    uint32_t wanted = rule_pc_lo(pc, exact);
     uint16_t high = rule_pc_hi(pc, exact);
     uint16_t now = (uint16_t)word_get(&generation);
     struct table *in = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
@@ -70,8 +71,7 @@ bool rules_look(uintptr_t pc, bool exact, struct rule *out)
         uint32_t low = word_acquire(&rule->pc_lo);
         if (!low)
             break;
-        if (low != (uint32_t)pc || __atomic_load_n(&rule->pc_hi, __ATOMIC_RELAXED) != high ||
-            !has_generation(rule, now))
+        if (low != wanted || __atomic_load_n(&rule->pc_hi, __ATOMIC_RELAXED) != high || !has_generation(rule, now))
             continue;
         load_rule(out, rule);
         if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
@@ -98,7 +98,8 @@ static bool take_over(struct table *to, const struct table *from)
         const struct rule *rule = &from->rule[i];
         if (!rule->pc_lo || rule->generation != (uint16_t)generation)
             continue;
-        struct rule *room = find_room(to, rule->pc_lo); /* the hash is of these bits only */
+        /* The hash is of these bits only. */
+        struct rule *room = find_room(to, rule->pc_lo & ~(uint32_t)(ARCH_CODE_ALIGN > 1));
         if (!room)
             return false;
         *room = *rule;
@@ -213,7 +214,7 @@ static void ask(void *argument)
     rule_classify(rule);
     word_publish(&room->pc_lo, 0);
     store_rule(room, rule);
-    word_publish(&room->pc_lo, (uint32_t)pc);
+    word_publish(&room->pc_lo, rule_pc_lo(pc, question->exact));
 }
 
 COLD enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)

@@ -12,7 +12,8 @@ bool section_reach(struct section *s, uint32_t end)
         return true;
     if (end > capacity)
         return false;
-    uint64_t begin = (uint64_t)from * s->record_bytes & ~4095ull;
+    uint64_t begin = (uint64_t)from * s->record_bytes &
+                     ~(uint64_t)(HT_SECTION_ALIGN - 1); /* the largest page there is */
     uint64_t until = MIN(align_up((uint64_t)end * s->record_bytes + s->step_bytes, 4096),
                          align_up((uint64_t)capacity * s->record_bytes, 4096));
     long error = sys_advise(s->base + begin, (size_t)(until - begin), MADV_POPULATE_WRITE);

@@ -19,6 +19,7 @@ _Static_assert(sizeof(uintptr_t) == 8, "symbols must lie where no address does; 
 /* What one question may read: each byte of a program is one read. Over the calls of cc1 the most is 20,158; an expression that jumps backwards
    for ever must end. */
 #define READS_MAX (1u << 18)
+#define CODE_BYTES 16 /* what unw_step() may want to see of the code */
 /* Symbols are not canonical addresses; their spacing is such that the sum or difference of two is none. */
 #define SYMBOL_FIRST ((uintptr_t)1 << 62)
 #define SYMBOL_SPACING ((uintptr_t)0x00590d6f00000000u)
@@ -103,7 +104,8 @@ static int access_mem(unw_addr_space_t as, unw_word_t at, unw_word_t *word, int 
     /* Without a table unw_step() goes on to guess; it shall not get anything to guess from. */
     if (UNLIKELY(write || question.no_table || ++question.reads > READS_MAX))
         return -UNW_EINVAL;
-    if (UNLIKELY(at == question.pc)) { /* AArch64's asks whether it stands at a sigreturn: teach_signal() knows that */
+    /* AArch64's asks whether it stands at a sigreturn, which teach_signal() knows, or at a PLT entry. Code need not be readable, nor go on there. */
+    if (UNLIKELY(at - question.pc < CODE_BYTES)) {
         *word = 0;
         return 0;
     }

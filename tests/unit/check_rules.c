@@ -20,6 +20,7 @@
 #define CODE_END (CODE + (uintptr_t)0x40000000)
 #define OWN_CODE ((uintptr_t)0x7f0000000000)
 #define LOADER ((uintptr_t)0x7e0000000000)
+#define HIGHEST (ARCH_CODE_ALIGN > 1 ? (uintptr_t)1 << 47 : (uintptr_t)1 << 46) /* bit of an address of code */
 
 uint32_t modules_dirty;
 struct real_facts real_facts;
@@ -37,6 +38,7 @@ static struct module modules[] = {
      .flags = HT_MODULE_LOADER,
      .entry = LOADER + 0x1000},
     {.teach = {.start = OWN_CODE + 0x10000, .end = OWN_CODE + 0x20000}, .row = HT_NO_MODULE},
+    {.teach = {.start = CODE | HIGHEST, .end = CODE_END | HIGHEST}, .row = 6},
 };
 static unsigned questions, refreshes;
 static uint32_t epoch;   /* a rule says in which it was taught */
@@ -54,7 +56,7 @@ bool teach_init(void)
 static struct rule rule_for(uintptr_t pc, bool exact)
 {
     return (struct rule){.kind = RULE_STEP,
-                         .cfa_offset = (int32_t)(pc * 2654435761u >> 8),
+                         .cfa_offset = (int32_t)((pc ^ pc >> 32) * 2654435761u >> 8),
                          .ra = (int16_t)(pc >> 4),
                          .cfa_add = exact,
                          .saved = {(arch_saved)pc, 1, 2, 3, 4, 5, 6, 7}};
@@ -143,12 +145,21 @@ START_TEST(taught_once)
 }
 END_TEST
 
+START_TEST(addresses_that_differ_in_their_highest_bit)
+{
+    ck_assert(rules_init());
+    for (uintptr_t pc = CODE + 4; pc < CODE + 400; pc += 4)
+        for (int i = 0; i < 4; i++)
+            ck_assert_often(finds(i & 1 ? pc | HIGHEST : pc, i & 2));
+}
+END_TEST
+
 START_TEST(many_rules)
 {
     ck_assert_often(rules_init());
     for (int round = 0; round < 2; round++)
         for (uintptr_t i = 1; i <= 10000; i++)
-            ck_assert_often(finds(CODE + i * 7919, false));
+            ck_assert_often(finds(CODE + i * 7924, false));
     ck_assert_often(questions == 10000);
 }
 END_TEST
@@ -410,7 +421,7 @@ START_TEST(threads_while_everything_is_forgotten)
 }
 END_TEST
 
-SUITE("rules", taught_once, many_rules, no_module, a_list_that_is_old, a_loader_that_must_not_be_asked,
-      where_a_context_begins, where_a_handler_returns_to, where_the_loader_begins, own_frames_have_no_place,
-      without_a_teacher, full, forgotten, generations_that_wrap, memory_stays_what_it_is, busy,
-      nobody_waits_for_a_slow_teacher, threads_while_everything_is_forgotten)
+SUITE("rules", taught_once, addresses_that_differ_in_their_highest_bit, many_rules, no_module, a_list_that_is_old,
+      a_loader_that_must_not_be_asked, where_a_context_begins, where_a_handler_returns_to, where_the_loader_begins,
+      own_frames_have_no_place, without_a_teacher, full, forgotten, generations_that_wrap, memory_stays_what_it_is,
+      busy, nobody_waits_for_a_slow_teacher, threads_while_everything_is_forgotten)

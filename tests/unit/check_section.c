@@ -48,6 +48,15 @@ START_TEST(allocates_in_steps)
 }
 END_TEST
 
+/* As some kernels for 64-bit Arm have them. */
+START_TEST(pages_of_64_kib)
+{
+    stage_page_bytes = HT_SECTION_ALIGN;
+    stage_table(HT_MODULES, 64, 16384, 1 << 14, 1 << 20);
+    ck_assert_uint_eq(fill(MODULES, 1), 1 << 14);
+}
+END_TEST
+
 START_TEST(more_than_there_is_at_once)
 {
     stage_table(HT_MODULES, 64, 0, 10, 4096);
@@ -138,6 +147,6 @@ START_TEST(threads_when_the_filesystem_is_full)
 }
 END_TEST
 
-SUITE("section", hands_out_all_there_is, allocates_in_steps, more_than_there_is_at_once, ends_with_the_filesystem,
-      a_refused_step_ends_the_table, one_refusal_of_a_step_is_not_the_end, threads_never_get_the_same_record,
-      threads_when_the_filesystem_is_full)
+SUITE("section", hands_out_all_there_is, allocates_in_steps, pages_of_64_kib, more_than_there_is_at_once,
+      ends_with_the_filesystem, a_refused_step_ends_the_table, one_refusal_of_a_step_is_not_the_end,
+      threads_never_get_the_same_record, threads_when_the_filesystem_is_full)

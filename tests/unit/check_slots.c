@@ -35,7 +35,7 @@ static void note_tid(unsigned i)
 static struct ht_cell *cell_in(struct slot *slot, uint32_t site)
 {
     struct ht_cell *cell = slot_cell(slot, site);
-    if (!cell) {
+    for (int tries = 0; !cell && tries < 100; tries++) { /* what has grown may be others' already */
         section_grow();
         cell = slot_cell(slot, site);
     }

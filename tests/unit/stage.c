@@ -12,6 +12,8 @@
 
 #define CALLS_MAX 512
 
+uint32_t stage_page_bytes = 4096;
+
 static uint32_t calls[CALLS_MAX], frozen;
 /* What a thread did happened before the kernel says that it is gone. The thread sanitizer does not know, and is told by this word. */
 static uint32_t ended;
@@ -76,6 +78,8 @@ long sys_call(long n, long a, long b, long c, long d, long e, long f)
     if (refuses(n, c))
         return -refused.error;
     word_add(&calls[n], 1);
+    if (n == SYS_madvise && (uintptr_t)a % stage_page_bytes)
+        return -EINVAL;
     long result = n == SYS_madvise ? advise(a, b, c) : arch_syscall(n, a, b, c, d, e, f);
     if (n == SYS_tgkill && result == -ESRCH)
         word_acquire(&ended);
@@ -111,9 +115,11 @@ void stage_table(enum ht_section_id id, uint32_t record_bytes, uint32_t step_byt
     int fd = memfd_create("table", 0);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(ftruncate(fd, (off_t)backed), 0);
-    void *base = mmap(NULL, align_up((uint64_t)capacity * record_bytes + 1, 4096), PROT_READ | PROT_WRITE, MAP_SHARED,
-                      fd, 0);
-    ck_assert(base != MAP_FAILED);
+    size_t bytes = align_up((uint64_t)capacity * record_bytes + 1, 4096);
+    char *room = mmap(NULL, bytes + HT_SECTION_ALIGN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(room != MAP_FAILED);
+    char *base = room + (-(uintptr_t)room & (HT_SECTION_ALIGN - 1));
+    ck_assert(mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == base);
     close(fd);
     stage_header.section[id] = (struct ht_section){.record_bytes = record_bytes};
     section[id] = (struct section){.base = base,

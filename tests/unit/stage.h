@@ -24,6 +24,9 @@ void stage_allow(void);
 /* Calls of `n` since the start, as far as they were made. */
 unsigned stage_calls(long n);
 
+/* Where the kernel takes advice to begin: at multiples of this. */
+extern uint32_t stage_page_bytes;
+
 /* Header of the file that the tables would be of. */
 extern struct ht_header stage_header;
 

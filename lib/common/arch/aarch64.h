@@ -22,10 +22,11 @@ INLINE void arch_pause(void)
 
 /*
  * sp, x29 and the link register. No table of Debian's arm64 libraries and programs that was looked at builds a CFA on another one at a place that
- * can be on a stack (tests/cross/test_aarch64 looks at what it runs), so the walk with all registers has nothing to follow but these.
+ * can be on a stack (tests/cross/test_aarch64_programs looks through those of its programs), so the walk with all registers has nothing to follow but these.
  */
 #define ARCH_REGS 3
 #define ARCH_REGS_FAST 2
+#define ARCH_CODE_ALIGN 4
 #define ARCH_LINK 2
 #define ARCH_DWARF                                                                                                     \
     {                                                                                                                  \

@@ -29,6 +29,7 @@ INLINE void arch_pause(void)
     }
 #define ARCH_DWARF_PC 16
 #define ARCH_DWARF_RA 16
+#define ARCH_CODE_ALIGN 1
 #define ARCH_LINK 0
 typedef int8_t arch_saved;
 
