@@ -5,6 +5,9 @@
 
 struct section section[HT_SECTIONS_MAX];
 
+#define FIRST_STEP                                                                                                     \
+    (16u << 10) /* a table that has less grows by this; a larger one by as much as it has, up to its step */
+
 bool section_reach(struct section *s, uint32_t end)
 {
     uint32_t from = word_acquire(&s->allocated), capacity = word_get(&s->capacity);
@@ -12,9 +15,10 @@ bool section_reach(struct section *s, uint32_t end)
         return true;
     if (end > capacity)
         return false;
+    uint64_t step = MIN(s->step_bytes, MAX((uint64_t)from * s->record_bytes, FIRST_STEP));
     uint64_t begin = (uint64_t)from * s->record_bytes &
                      ~(uint64_t)(HT_SECTION_ALIGN - 1); /* the largest page there is */
-    uint64_t until = MIN(align_up((uint64_t)end * s->record_bytes + s->step_bytes, 4096),
+    uint64_t until = MIN(align_up((uint64_t)end * s->record_bytes + step, 4096),
                          align_up((uint64_t)capacity * s->record_bytes, 4096));
     long error = sys_advise(s->base + begin, (size_t)(until - begin), MADV_POPULATE_WRITE);
     if (error < 0) { /* the step may be too large for what is left: try for just what is needed */
