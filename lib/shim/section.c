@@ -6,7 +6,7 @@
 struct section section[HT_SECTIONS_MAX];
 
 #define FIRST_STEP                                                                                                     \
-    (16u << 10) /* a table that has less grows by this; a larger one by as much as it has, up to its step */
+    (8u << 10) /* a table that has less grows by this; a larger one by as much as it has, up to its step */
 
 bool section_reach(struct section *s, uint32_t end)
 {

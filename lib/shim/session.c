@@ -129,7 +129,7 @@ static bool open_file(uint64_t *budget)
     char *base = map_file(lay_out(*budget));
     if (!base)
         return fail("cannot map the buffer file");
-    long error = sys_advise(base, HT_SECTION_ALIGN, MADV_POPULATE_WRITE);
+    long error = sys_advise(base, sizeof(struct ht_header), MADV_POPULATE_WRITE);
     if (error >= 0) {
         place_sections(base);
         return true;
