@@ -78,8 +78,16 @@ static COLD uint32_t new_node(uint32_t parent, uint32_t place, uint32_t hash)
     return index_insert(&nodes, hash, id, node_match, pair(parent, place));
 }
 
+/* The frames of a stack that is new are made one after the other: a node's first child mostly has the next id, and lies beside it. */
+static bool is_next(uint32_t parent, uint32_t place)
+{
+    return parent + 1 < word_get(&section[HT_NODES].claimed) && node_match(parent + 1, pair(parent, place));
+}
+
 uint32_t tree_child(uint32_t parent, uint32_t place)
 {
+    if (is_next(parent, place))
+        return parent + 1;
     uint32_t hash = hash_pair(parent, place);
     uint32_t id = index_find(&nodes, hash, node_match, pair(parent, place));
     return LIKELY(id) ? id : new_node(parent, place, hash);
