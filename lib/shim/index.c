@@ -1,21 +1,65 @@
 #include "index.h"
 
+static size_t bytes_of(uint32_t level)
+{
+    return sizeof(index_line) * INDEX_FIRST_LINES << level;
+}
+
+/* The first free slot of a key's lines, made the id's; *n is the line's number. `match` decides about what others put there first. 0: no room. */
+INLINE uint32_t put(const struct index *index, uint32_t level, uint32_t hash, uint32_t id, index_match *match,
+                    uint64_t key, uint32_t *n)
+{
+    index_line *lines = __atomic_load_n(&index->level[level], __ATOMIC_RELAXED);
+    uint32_t mask = (INDEX_FIRST_LINES << level) - 1;
+    for (*n = 0; *n < INDEX_FAR; ++*n) {
+        struct index_slot *line = lines[(hash + *n) & mask];
+        for (uint32_t i = 0; i < INDEX_LINE; i++) {
+            uint32_t seen = word_acquire(&line[i].id);
+            if (!seen && word_swap(&line[i].id, 0, id)) {
+                word_set(&line[i].hash, hash); /* until then nobody finds it */
+                return id;
+            }
+            seen = word_acquire(&line[i].id);
+            if (match && match(seen, key))
+                return seen;
+        }
+    }
+    return 0;
+}
+
 /* Adds the level above `top`, unless another thread just did. */
-static void add_level(struct index *index, uint32_t top)
+static COLD void add_level(struct index *index, uint32_t top)
 {
     if (top >= INDEX_LEVELS)
         return;
-    size_t bytes = sizeof(uint32_t) << (INDEX_FIRST_BITS + top);
-    uint32_t *slots = __atomic_load_n(&index->level[top], __ATOMIC_ACQUIRE);
-    if (!slots) {
-        uint32_t *none = NULL;
-        slots = memory_map(bytes);
-        if (!slots)
+    index_line *lines = __atomic_load_n(&index->level[top], __ATOMIC_ACQUIRE);
+    if (!lines) {
+        index_line *none = NULL;
+        lines = memory_map(bytes_of(top));
+        if (!lines)
             return;
-        if (!__atomic_compare_exchange_n(&index->level[top], &none, slots, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            memory_unmap(slots, bytes);
+        if (!__atomic_compare_exchange_n(&index->level[top], &none, lines, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            memory_unmap(lines, bytes_of(top));
     }
     word_swap(&index->top, top, top + 1);
+}
+
+/* False: other threads have filled the newest level meanwhile; both stay in use until there is one more. */
+static COLD bool move_up(struct index *index, uint32_t level)
+{
+    const index_line *lines = index->level[level];
+    uint32_t distance;
+    for (uint32_t n = 0; n < INDEX_FIRST_LINES << level; n++) {
+        uint32_t top = word_acquire(&index->top) - 1;
+        for (uint32_t i = 0; i < INDEX_LINE && lines[n][i].id; i++)
+            if (!put(index, top, word_get(&lines[n][i].hash), word_acquire(&lines[n][i].id), NULL, 0, &distance)) {
+                word_raise(&index->wanted, top + 2);
+                return false;
+            }
+    }
+    word_publish(&index->bottom, level + 1);
+    memory_empty(index->level[level], bytes_of(level)); /* who still looks there finds nothing */
+    return true;
 }
 
 COLD void index_grow(struct index *index)
@@ -23,29 +67,27 @@ COLD void index_grow(struct index *index)
     uint32_t top = word_acquire(&index->top);
     if (word_get(&index->wanted) > top)
         add_level(index, top);
+    if (!word_swap(&index->moving, 0, 1))
+        return;
+    while (index->bottom + 1 < word_acquire(&index->top) && move_up(index, index->bottom)) {
+    }
+    word_publish(&index->moving, 0);
 }
 
-uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, const void *key)
+uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, uint64_t key)
 {
-    uint32_t top = word_acquire(&index->top);
-    uint32_t mask = top ? (1u << (INDEX_FIRST_BITS + top - 1)) - 1 : 0;
-    uint32_t *slots = top ? __atomic_load_n(&index->level[top - 1], __ATOMIC_RELAXED) : NULL;
-    for (uint32_t probe = 0; slots && probe < INDEX_PROBES; probe++) {
-        uint32_t *slot = &slots[(hash + probe) & mask];
-        uint32_t seen = word_acquire(slot);
-        if (!seen && word_swap(slot, 0, id))
-            return id;
-        seen = word_acquire(slot);
-        if (match(seen, key))
-            return seen;
-    }
-    word_raise(&index->wanted, top + 1);
-    return 0;
+    uint32_t top = word_acquire(&index->top), distance = INDEX_FAR;
+    uint32_t there = top ? put(index, top - 1, hash, id, match, key, &distance) : 0;
+    if (UNLIKELY(distance >= INDEX_NEAR))
+        word_raise(&index->wanted, top + 1);
+    return there;
 }
 
 void index_reset(struct index *index)
 {
-    /* The levels are zero again and are used again in turn; only the first is searched until it overflows. */
+    /* The levels are zero again and are used again in turn. */
     word_set(&index->top, index->level[0] ? 1 : 0);
+    word_set(&index->bottom, 0);
     word_set(&index->wanted, 0);
+    word_set(&index->moving, 0);
 }

@@ -1,39 +1,51 @@
 /*
- * A lock-free set of 32-bit ids, found by hash: insert only, private memory, grows by adding levels, each twice as large as the one before.
- * Lookups go from the newest level to the oldest, half of all ids being in the newest. Two threads that insert the same key at once may both
- * succeed, with two ids: callers must not care.
+ * A lock-free set of 32-bit ids, found by hash: insert only, private memory. A key's id lies in one of two neighbouring lines of eight slots, or in one of the next
+ * few: then a level of twice the size is wanted. It is there at once, and takes the ids of the levels below over when somebody has the time; until then these are
+ * searched too. A slot holds the hash, so that records are seldom looked at in vain. Two threads that insert the same key at once may both succeed, with
+ * two ids: callers must not care.
  *
- * The key is the caller's: it passes its hash, and a function that tells whether an id has the key (inlined at the call).
+ * The key is the caller's, by value or as an address: it passes its hash, and a function that tells whether an id has the key (inlined at the call).
  */
 #ifndef HEAPTAP_INDEX_H
 #define HEAPTAP_INDEX_H
 
 #include "memory.h"
 
-#define INDEX_FIRST_BITS 10
-#define INDEX_LEVELS 16
-#define INDEX_PROBES 8
+#define INDEX_FIRST_LINES 64u /* 4 KiB */
+#define INDEX_LEVELS 20u
+#define INDEX_LINE 8u
+#define INDEX_NEAR 2u /* lines */
+#define INDEX_FAR 8u
+
+struct index_slot {
+    uint32_t id; /* publishes; 0: empty, and so are those behind it in its line */
+    uint32_t hash;
+};
+typedef struct index_slot index_line[INDEX_LINE];
 
 struct index {
-    uint32_t *level[INDEX_LEVELS]; /* slots of 2^(INDEX_FIRST_BITS + i); 0: empty */
-    uint32_t top;                  /* levels there are */
-    uint32_t wanted;               /* levels that somebody found too few */
+    index_line *level[INDEX_LEVELS]; /* of INDEX_FIRST_LINES << i lines */
+    uint32_t top, bottom;            /* levels from bottom to top - 1 are in use */
+    uint32_t wanted;                 /* levels that somebody found too few */
+    uint32_t moving;                 /* a thread moves ids up */
 };
 
-typedef bool index_match(uint32_t id, const void *key);
+typedef bool index_match(uint32_t id, uint64_t key);
 
 /* Id with this key, or 0. Context: any thread, signal-safe. */
-INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match *match, const void *key)
+INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match *match, uint64_t key)
 {
-    for (uint32_t i = word_acquire(&index->top); i-- > 0;) {
-        uint32_t mask = (1u << (INDEX_FIRST_BITS + i)) - 1;
-        const uint32_t *slots = __atomic_load_n(&index->level[i], __ATOMIC_RELAXED);
-        for (uint32_t probe = 0; probe < INDEX_PROBES; probe++) {
-            uint32_t id = word_acquire(&slots[(hash + probe) & mask]);
+    for (uint32_t top = word_acquire(&index->top), bottom = word_get(&index->bottom); top > bottom; top--) {
+        const index_line *lines = __atomic_load_n(&index->level[top - 1], __ATOMIC_RELAXED);
+        uint32_t mask = (INDEX_FIRST_LINES << (top - 1)) - 1;
+        for (uint32_t n = 0; n < INDEX_FAR; n++) {
+            const struct index_slot *line = lines[(hash + n) & mask];
+            uint32_t id = 1;
+            for (uint32_t i = 0; i < INDEX_LINE && (id = word_acquire(&line[i].id)); i++)
+                if (word_get(&line[i].hash) == hash && match(id, key))
+                    return id;
             if (!id)
                 break;
-            if (match(id, key))
-                return id;
         }
     }
     return 0;
@@ -43,7 +55,13 @@ INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match
  * Puts in an id that was not found, after its record was written. Returns the id that others find: usually `id`, or that of another thread that was
  * first; 0: no room, until index_grow. Context: as above.
  */
-uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, const void *key);
+uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, uint64_t key);
+
+/* True if index_grow is to be called. */
+INLINE bool index_wants(const struct index *index)
+{
+    return word_get(&index->wanted) > word_get(&index->top);
+}
 
 /* Adds a level if one was wanted and there is memory. Context: any thread, signal-safe; system calls. */
 void index_grow(struct index *index);

@@ -11,9 +11,8 @@ uint32_t *live_following;
 bool live_init(uint32_t lines_max)
 {
     static uint32_t capacity;
-    for (uint32_t i = 0; i < LIVE_LEVEL_SLOTS; i++)
-        if (live_root[i])
-            live_root[i] = NULL;
+    for (uint32_t i = 0; live_following && i < LIVE_LEVEL_SLOTS; i++) /* in a fork child */
+        live_root[i] = NULL;
     if (!live_following || capacity < lines_max) {
         live_following = memory_map((size_t)lines_max * sizeof *live_following);
         capacity = lines_max;
@@ -131,14 +130,14 @@ static bool borrow(uint32_t *head, const uint32_t *other, uint64_t size)
     return false;
 }
 
+/* Blocks come up one behind the other, mostly: the granule before is asked first. */
 static bool borrow_from_neighbours(struct live_heads *heads, uint32_t *head, uintptr_t address, uint64_t size)
 {
-    const uint32_t *granule = live_granule(heads, address & ~(uintptr_t)((1u << HT_REGION_SHIFT) - 1));
-    for (unsigned i = 0; i < GRANULES; i++)
-        if (&granule[i] != head && borrow(head, &granule[i], size))
-            return true;
-    const uint32_t *region = live_region(heads, address);
-    return region != head && borrow(head, region, size);
+    const uint32_t *granule = live_granule(heads, address), *region = live_region(heads, address);
+    uint32_t place = address >> LIVE_GRANULE_SHIFT & (GRANULES - 1);
+    return (place > 0 && borrow(head, granule - 1, size)) ||
+           (place < GRANULES - 1 && borrow(head, granule + 1, size)) ||
+           (region != head ? borrow(head, region, size) : borrow(head, granule, size));
 }
 
 /* A line of this thread's run. */

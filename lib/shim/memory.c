@@ -57,6 +57,13 @@ void memory_unmap(void *at, size_t bytes)
     __atomic_fetch_sub(&total_bytes, bytes, __ATOMIC_RELAXED);
 }
 
+void memory_empty(void *at, size_t bytes)
+{
+    uintptr_t from = align_up((uintptr_t)at, 4096), end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
+    if (from < end)
+        sys_advise((void *)from, end - from, MADV_DONTNEED);
+}
+
 void *memory_piece(size_t bytes)
 {
     uint32_t need = (uint32_t)align_up(bytes, 64);

@@ -13,6 +13,8 @@
 void *memory_map(size_t bytes);
 /* Gives back what memory_map returned and nobody else has seen. */
 void memory_unmap(void *at, size_t bytes);
+/* Empties whole pages inside a mapping that memory_map returned, and gives back their memory. */
+void memory_empty(void *at, size_t bytes);
 /* A piece of a larger mapping, zero-filled, 64-byte aligned, at most 64 KiB. Context: any thread; seldom makes a system call. */
 void *memory_piece(size_t bytes);
 /* Makes sure that a few pieces can be had without a system call. */

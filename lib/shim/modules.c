@@ -93,6 +93,9 @@ static void describe(const struct dl_phdr_info *info, bool first, struct ht_modu
         row->flags |= HT_MODULE_SHIM;
     if (row->start == real_facts.loader_start && row->end)
         row->flags |= HT_MODULE_LOADER;
+    if (row->flags &
+        HT_MODULE_LOADER) /* its ELF header is mapped: the kernel told where, and ld.so found its own tables by it */
+        module->entry = info->dlpi_addr + ((const ElfW(Ehdr) *)(uintptr_t)row->start)->e_entry;
     if (text_starts(path, "linux-vdso") || text_starts(path, "linux-gate")) {
         row->flags |= HT_MODULE_VDSO;
         path = "[vdso]";

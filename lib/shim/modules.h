@@ -9,7 +9,8 @@
 
 struct module {
     struct teach_module teach;
-    uint32_t row; /* in the file; HT_NO_MODULE: the table was full */
+    uintptr_t entry; /* where the kernel began to run the loader; 0: this is not the loader */
+    uint32_t row;    /* in the file; HT_NO_MODULE: the table was full */
     uint32_t flags;
 };
 

@@ -66,6 +66,8 @@ INLINE const struct memo *counter_here(struct thread *t, enum ht_kind kind)
     const struct memo *memo = &t->memo[node % THREAD_MEMOS];
     if (LIKELY(memo->node == node && memo->site && kind == HT_KIND_HEAP))
         return memo;
+    if (tree_wants()) /* here, where less of the program's stack is in use */
+        tree_grow();
     return counter_of(t, node, kind);
 }
 

@@ -6,12 +6,17 @@
 #include "real.h"
 #include "tree.h"
 
-#define FIRST_BITS 9
-#define LEVELS 12
+#define FIRST_RULES 512u
+#define RULES_MAX (1u << 22)
 #define PROBES 8
 
-static struct rule *level[LEVELS];
-static uint32_t top;
+/* Rules by hash, in one of PROBES places in a row. */
+static struct table {
+    uint32_t mask; /* rules - 1 */
+    uint32_t unused[15];
+    struct rule rule[];
+} * table;
+static uint32_t capacity; /* of the table */
 static uint32_t generation = 1;
 static bool can_teach;
 static bool taught_outside; /* a rule says that its pc lies in no module */
@@ -49,50 +54,89 @@ INLINE bool has_generation(const struct rule *rule, uint16_t wanted)
     return __atomic_load_n(&rule->generation, __ATOMIC_RELAXED) == wanted;
 }
 
+INLINE struct rule *place_at(struct table *in, uintptr_t pc, uint32_t probe)
+{
+    return &in->rule[((rule_hash(pc) >> 8) + probe) & in->mask];
+}
+
 /* Copies the rule if it is there. The writer may be putting another rule in its place: read the key before and after. */
 bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 {
     uint32_t wanted = rule_pc_lo(pc, exact);
     uint16_t high = rule_pc_hi(pc, exact);
     uint16_t now = (uint16_t)word_get(&generation);
-    for (uint32_t i = word_acquire(&top); i-- > 0;) {
-        uint32_t mask = (1u << (FIRST_BITS + i)) - 1;
-        for (uint32_t probe = 0; probe < PROBES; probe++) {
-            const struct rule *rule = &level[i][((rule_hash(pc) >> 8) + probe) & mask];
-            uint32_t low = word_acquire(&rule->pc_lo);
-            if (!low)
-                break;
-            if (low != wanted || __atomic_load_n(&rule->pc_hi, __ATOMIC_RELAXED) != high || !has_generation(rule, now))
-                continue;
-            load_rule(out, rule);
-            if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
-                return true;
-            out->key = 0;
-        }
+    struct table *in = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
+    for (uint32_t probe = 0; in && probe < PROBES; probe++) {
+        const struct rule *rule = place_at(in, pc, probe);
+        uint32_t low = word_acquire(&rule->pc_lo);
+        if (!low)
+            break;
+        if (low != wanted || __atomic_load_n(&rule->pc_hi, __ATOMIC_RELAXED) != high || !has_generation(rule, now))
+            continue;
+        load_rule(out, rule);
+        if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
+            return true;
+        out->key = 0;
     }
     return false;
 }
 
-/* Where a new rule goes: an empty or outdated slot. NULL: no memory. */
+/* An empty or outdated place; NULL: none. */
+static struct rule *find_room(struct table *in, uintptr_t pc)
+{
+    for (uint32_t probe = 0; probe < PROBES; probe++) {
+        struct rule *rule = place_at(in, pc, probe);
+        if (!rule->pc_lo || rule->generation != (uint16_t)generation)
+            return rule;
+    }
+    return NULL;
+}
+
+static bool take_over(struct table *to, const struct table *from)
+{
+    for (uint32_t i = 0; i <= from->mask; i++) {
+        const struct rule *rule = &from->rule[i];
+        if (!rule->pc_lo || rule->generation != (uint16_t)generation)
+            continue;
+        struct rule *room = find_room(to, rule->pc_lo &
+                                              ~(uint32_t)(ARCH_CODE_ALIGN - 1)); /* the hash is of these bits only */
+        if (!room)
+            return false;
+        *room = *rule;
+    }
+    return true;
+}
+
+/* A table of at least twice the size, with the same rules. */
+static bool grow(void)
+{
+    for (uint32_t rules = capacity ? 2 * capacity : FIRST_RULES; rules <= RULES_MAX; rules *= 2) {
+        size_t bytes = sizeof(struct table) + rules * sizeof(struct rule);
+        struct table *larger = memory_map(bytes), *old = table;
+        if (!larger)
+            return false;
+        larger->mask = rules - 1;
+        if (old && !take_over(larger, old)) {
+            memory_unmap(larger, bytes);
+            continue;
+        }
+        __atomic_store_n(&table, larger, __ATOMIC_RELEASE);
+        if (old) /* who still looks there finds nothing, or what holds; its first page has the mask */
+            memory_empty((char *)old + 4096, sizeof(struct table) + capacity * sizeof(struct rule) - 4096);
+        capacity = rules;
+        return true;
+    }
+    return false;
+}
+
+/* Where a new rule goes. NULL: no memory. */
 static struct rule *make_room(uintptr_t pc)
 {
-    for (;;) {
-        if (top) {
-            uint32_t mask = (1u << (FIRST_BITS + top - 1)) - 1;
-            for (uint32_t probe = 0; probe < PROBES; probe++) {
-                struct rule *rule = &level[top - 1][((rule_hash(pc) >> 8) + probe) & mask];
-                if (!rule->pc_lo || rule->generation != (uint16_t)generation)
-                    return rule;
-            }
-        }
-        if (top == LEVELS)
-            return NULL;
-        if (!level[top])
-            level[top] = memory_map(sizeof(struct rule) << (FIRST_BITS + top));
-        if (!level[top])
-            return NULL;
-        word_publish(&top, top + 1);
-    }
+    struct rule *room = NULL;
+    do {
+        room = table ? find_room(table, pc) : NULL;
+    } while (!room && grow());
+    return room;
 }
 
 struct question {
@@ -125,6 +169,16 @@ static void first_of_stack(uintptr_t pc, struct rule *rule)
         rule->kind = RULE_OUTERMOST;
 }
 
+/*
+ * ld.so's first instructions have no table, and nothing called them. Constructors of libraries run below them, so most C++ programs have such a stack.
+ */
+#define ENTRY_BYTES 256u /* from the entry point to the jump to the program */
+
+static bool is_entry(const struct module *module, uintptr_t pc)
+{
+    return module && module->entry && pc - module->entry < ENTRY_BYTES;
+}
+
 /* On the cold stack, with the lock. */
 static void ask(void *argument)
 {
@@ -144,6 +198,8 @@ static void ask(void *argument)
         teach(&module->teach, pc, question->exact, rule);
     if (rule->kind == RULE_NO_TABLE && !question->exact && can_teach)
         first_of_stack(pc, rule);
+    if (rule->kind == RULE_NO_TABLE && is_entry(module, pc))
+        rule->kind = RULE_OUTERMOST;
     taught_outside |= !module;
     bool own = module && (module->flags & HT_MODULE_SHIM);
     rule->place = own ? 0 : place_of(module, pc, question->exact);
@@ -183,9 +239,8 @@ void rules_forget(void)
 {
     word_publish(&generation, generation + 1);
     if (!(generation & 0xffff)) /* sixteen bits of it are in each rule: start with truly empty tables when they wrap */
-        for (uint32_t i = 0; i < top; i++)
-            for (uint32_t slot = 0; slot < 1u << (FIRST_BITS + i); slot++)
-                word_publish(&level[i][slot].pc_lo, 0);
+        for (uint32_t i = 0; i < capacity; i++)
+            word_publish(&table->rule[i].pc_lo, 0);
     taught_outside = false;
 }
 
@@ -207,8 +262,9 @@ bool rules_init(void)
 
 void rules_reset(void)
 {
-    /* A thread of the parent may have held the lock when it forked. The tables are zero. */
+    /* A thread of the parent may have held the lock when it forked. The table is zero. */
     cold_leave(&door);
-    word_set(&top, level[0] ? 1 : 0);
+    if (table)
+        table->mask = capacity - 1;
     taught_outside = false;
 }

@@ -101,8 +101,8 @@ struct memo {
     uint32_t node, site;  /* site 0: none */
     struct ht_cell *cell; /* of the site in this thread's slot; NULL: no room */
 };
-#define THREAD_RULES 256u
-#define THREAD_CHILDREN 256u
+#define THREAD_RULES 512u
+#define THREAD_CHILDREN 512u
 #define THREAD_MEMOS 256u
 #define THREAD_NESTED 4u
 

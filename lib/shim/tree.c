@@ -8,12 +8,17 @@ struct place_key {
     uint32_t module, flags, lo, hi;
 };
 
-static bool place_match(uint32_t id, const void *key)
+static bool place_match(uint32_t id, uint64_t key)
 {
-    const struct place_key *k = key;
+    const struct place_key *k = (const struct place_key *)(uintptr_t)key;
     const struct ht_place *place = SECTION_RECORD(const struct ht_place, HT_PLACES, id);
     return word_acquire(&place->module) == k->module && place->flags == k->flags && place->offset_lo == k->lo &&
            place->offset_hi == k->hi;
+}
+
+bool tree_wants(void)
+{
+    return index_wants(&places) || index_wants(&nodes) || index_wants(&sites);
 }
 
 COLD void tree_grow(void)
@@ -34,47 +39,50 @@ static uint32_t new_place(const struct place_key *key, uint32_t hash)
     place->offset_lo = key->lo;
     place->offset_hi = key->hi;
     word_publish(&place->module, key->module);
-    return index_insert(&places, hash, id, place_match, key);
+    return index_insert(&places, hash, id, place_match, (uintptr_t)key);
 }
 
 uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
 {
     struct place_key key = {module, flags, (uint32_t)offset, (uint32_t)(offset >> 32)};
     uint32_t hash = hash_pair(key.lo ^ key.hi, module * 2 + flags);
-    uint32_t id = index_find(&places, hash, place_match, &key);
+    uint32_t id = index_find(&places, hash, place_match, (uintptr_t)&key);
     for (unsigned tries = 0; !id && tries < GROW_TRIES; tries++) {
-        if (tries)
+        if (tries || tree_wants())
             tree_grow();
         id = new_place(&key, hash);
     }
     return id;
 }
 
-struct pair {
-    uint32_t first, second;
-};
-
-static bool node_match(uint32_t id, const void *key)
+static uint64_t pair(uint32_t first, uint32_t second)
 {
-    const struct pair *k = key;
-    const struct ht_node *node = SECTION_RECORD(const struct ht_node, HT_NODES, id);
-    return word_acquire(&node->place) == k->second && node->parent == k->first;
+    return (uint64_t)first << 32 | second;
 }
 
-uint32_t tree_child(uint32_t parent, uint32_t place)
+static bool node_match(uint32_t id, uint64_t key)
 {
-    struct pair key = {parent, place};
-    uint32_t hash = hash_pair(parent, place);
-    uint32_t id = index_find(&nodes, hash, node_match, &key);
-    if (LIKELY(id))
-        return id;
-    id = section_claim(&section[HT_NODES], 1);
+    const struct ht_node *node = SECTION_RECORD(const struct ht_node, HT_NODES, id);
+    return word_acquire(&node->place) == (uint32_t)key && node->parent == key >> 32;
+}
+
+/* A function of its own, called last: then less of the program's stack is in use. */
+static COLD uint32_t new_node(uint32_t parent, uint32_t place, uint32_t hash)
+{
+    uint32_t id = section_claim(&section[HT_NODES], 1);
     if (id == SECTION_FULL)
         return 0;
     struct ht_node *node = SECTION_RECORD(struct ht_node, HT_NODES, id);
     node->parent = parent;
     word_publish(&node->place, place);
-    return index_insert(&nodes, hash, id, node_match, &key);
+    return index_insert(&nodes, hash, id, node_match, pair(parent, place));
+}
+
+uint32_t tree_child(uint32_t parent, uint32_t place)
+{
+    uint32_t hash = hash_pair(parent, place);
+    uint32_t id = index_find(&nodes, hash, node_match, pair(parent, place));
+    return LIKELY(id) ? id : new_node(parent, place, hash);
 }
 
 uint32_t tree_cut_node(enum ht_cut why)
@@ -82,27 +90,28 @@ uint32_t tree_cut_node(enum ht_cut why)
     return why; /* made first, in this order: tree_init */
 }
 
-static bool site_match(uint32_t id, const void *key)
+static bool site_match(uint32_t id, uint64_t key)
 {
-    const struct pair *k = key;
     const struct ht_site *site = SECTION_RECORD(const struct ht_site, HT_SITES, id);
-    return word_acquire(&site->kind) == k->second && site->node == k->first;
+    return word_acquire(&site->kind) == (uint32_t)key && site->node == key >> 32;
 }
 
-uint32_t tree_site(uint32_t node, enum ht_kind kind)
+static COLD uint32_t new_site(uint32_t node, enum ht_kind kind, uint32_t hash)
 {
-    struct pair key = {node, kind};
-    uint32_t hash = hash_pair(node, kind);
-    uint32_t id = index_find(&sites, hash, site_match, &key);
-    if (LIKELY(id))
-        return id;
-    id = section_claim(&section[HT_SITES], 1);
+    uint32_t id = section_claim(&section[HT_SITES], 1);
     if (id == SECTION_FULL)
         return 0;
     struct ht_site *site = SECTION_RECORD(struct ht_site, HT_SITES, id);
     site->node = node;
     word_publish(&site->kind, kind);
-    return index_insert(&sites, hash, id, site_match, &key);
+    return index_insert(&sites, hash, id, site_match, pair(node, kind));
+}
+
+uint32_t tree_site(uint32_t node, enum ht_kind kind)
+{
+    uint32_t hash = hash_pair(node, kind);
+    uint32_t id = index_find(&sites, hash, site_match, pair(node, kind));
+    return LIKELY(id) ? id : new_site(node, kind, hash);
 }
 
 bool tree_init(void)

@@ -8,6 +8,8 @@ bool tree_init(void);
 
 /* Makes room that was missing, as section_grow. */
 void tree_grow(void);
+/* True if it is time to. */
+bool tree_wants(void);
 
 /* Id of a place; 0: full. `module` is row + 1, HT_NO_MODULE or HT_CUT. Context: cold; grows by itself. */
 uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset);

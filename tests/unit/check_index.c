@@ -1,4 +1,4 @@
-/* The lock-free set: what was put in is found, over all levels, also by threads that put in the same things at once. */
+/* The lock-free set: what was put in is found, whatever the table's size, also by threads that put in the same things at once. */
 #include "stage.h"
 
 #include <shim/index.h>
@@ -8,25 +8,27 @@
 #define KEYS 40000
 
 static struct index index_;
-static uint32_t key_of[8 * KEYS + 1]; /* by id */
+static uint32_t key_of[8 * KEYS + 2]; /* by id */
 
-static bool match(uint32_t id, const void *key)
+static bool match(uint32_t id, uint64_t key)
 {
-    return key_of[id] == *(const uint32_t *)key;
+    return key_of[id] == key;
 }
 
 static uint32_t find(uint32_t key, uint32_t hash)
 {
-    return index_find(&index_, hash, match, &key);
+    return index_find(&index_, hash, match, key);
 }
 
 static uint32_t insert(uint32_t key, uint32_t hash, uint32_t id)
 {
     key_of[id] = key;
-    uint32_t found = index_insert(&index_, hash, id, match, &key);
+    if (index_wants(&index_))
+        index_grow(&index_);
+    uint32_t found = index_insert(&index_, hash, id, match, key);
     for (int tries = 0; !found && tries < 5; tries++) { /* other threads fill the new level, too */
         index_grow(&index_);
-        found = index_insert(&index_, hash, id, match, &key);
+        found = index_insert(&index_, hash, id, match, key);
     }
     return found;
 }
@@ -37,21 +39,27 @@ START_TEST(what_was_put_in_is_found)
         ck_assert_uint_eq(find(key, hash_pair(key, 7)), 0);
         ck_assert_uint_eq(insert(key, hash_pair(key, 7), key), key);
     }
-    ck_assert_often(index_.top > 4);
-    ck_assert_often(index_.top <= 8); /* 2^17 places for 40,000 */
+    ck_assert_often(INDEX_FIRST_LINES * INDEX_LINE << (index_.top - 1) <= 1u << 17); /* places for 40,000 */
+    ck_assert_often(index_.bottom == index_.top - 1);
     for (uint32_t key = 1; key <= KEYS; key++)
         ck_assert_uint_eq(find(key, hash_pair(key, 7)), key);
     ck_assert_uint_eq(find(KEYS + 1, hash_pair(KEYS + 1, 7)), 0);
 }
 END_TEST
 
-START_TEST(equal_hashes_go_on_to_other_levels)
+/* A few lines for each hash, at the end of the table the first one comes next; more keys of one hash than that have no room in any table. */
+START_TEST(equal_hashes)
 {
-    for (uint32_t key = 1; key <= 3 * INDEX_PROBES; key++)
-        ck_assert_uint_eq(insert(key, UINT32_MAX, key), key); /* at the end of each level: probes go round */
-    ck_assert_uint_eq(index_.top, 3);
-    for (uint32_t key = 1; key <= 3 * INDEX_PROBES; key++)
+    const uint32_t room = INDEX_FAR * INDEX_LINE;
+    for (uint32_t key = 1; key <= room; key++)
+        ck_assert_uint_eq(insert(key, UINT32_MAX, key), key);
+    ck_assert(index_wants(&index_));
+    for (uint32_t key = 1; key <= room; key++)
         ck_assert_uint_eq(find(key, UINT32_MAX), key);
+    ck_assert_uint_eq(insert(room + 1, UINT32_MAX, room + 1), 0);
+    ck_assert_uint_eq(insert(1000, INDEX_FAR, 1000), 1000);
+    ck_assert_uint_eq(find(1000, INDEX_FAR), 1000);
+    ck_assert_uint_eq(find(1, UINT32_MAX), 1);
 }
 END_TEST
 
@@ -63,20 +71,24 @@ START_TEST(a_second_insert_gives_the_first_id)
 }
 END_TEST
 
-START_TEST(no_memory_for_a_level)
+START_TEST(no_memory)
 {
     stage_refuse(SYS_mmap, 0, ENOMEM, 0);
     ck_assert_uint_eq(insert(1, 0, 1), 0);
     stage_allow();
-    for (uint32_t key = 1; key <= INDEX_PROBES; key++)
-        ck_assert_uint_eq(insert(key, 0, key), key);
-    stage_refuse(SYS_mmap, 0, ENOMEM, 0);
-    ck_assert_uint_eq(insert(100, 0, 100), 0);
-    ck_assert_uint_eq(insert(101, 100, 101), 101); /* elsewhere there is room */
-    ck_assert_uint_eq(find(INDEX_PROBES, 0), INDEX_PROBES);
+    uint32_t key = 0;
+    while (++key < KEYS && index_.top <= 1) {
+        stage_refuse(SYS_mmap, index_.top ? 0 : 1000, ENOMEM, 0);
+        if (!insert(key, hash_pair(key, 7), key))
+            break;
+        stage_allow();
+    }
+    ck_assert_uint_gt(key, INDEX_FIRST_LINES * INDEX_LINE / 4); /* a table is used well before it is full */
+    ck_assert_uint_eq(find(key - 1, hash_pair(key - 1, 7)), key - 1);
     stage_allow();
-    ck_assert_uint_eq(insert(100, 0, 100), 100);
-    ck_assert_uint_eq(find(100, 0), 100);
+    ck_assert_uint_eq(insert(key, hash_pair(key, 7), key), key);
+    for (; key; key--)
+        ck_assert_uint_eq(find(key, hash_pair(key, 7)), key);
 }
 END_TEST
 
@@ -87,7 +99,7 @@ START_TEST(begins_anew)
     size_t bytes = memory_bytes();
     for (uint32_t i = 0; i < INDEX_LEVELS; i++) /* as memory is after a fork */
         if (index_.level[i])
-            memset(index_.level[i], 0, sizeof(uint32_t) << (INDEX_FIRST_BITS + i));
+            memset(index_.level[i], 0, sizeof(index_line) * INDEX_FIRST_LINES << i);
     index_reset(&index_);
     ck_assert_uint_eq(find(1, hash_pair(1, 7)), 0);
     for (uint32_t key = 1; key <= KEYS; key++)
@@ -114,6 +126,7 @@ static void ask_all(unsigned thread)
 START_TEST(threads_with_the_same_keys)
 {
     uint32_t different = 0;
+    next_id = insert(KEYS + 1, 1, 1); /* there is a level before there are threads */
     stage_crowd(6, ask_all);
     for (uint32_t key = 1; key <= KEYS; key++) {
         uint32_t found = find(key, hash_pair(key, 3));
@@ -128,5 +141,5 @@ START_TEST(threads_with_the_same_keys)
 }
 END_TEST
 
-SUITE("index", what_was_put_in_is_found, equal_hashes_go_on_to_other_levels, a_second_insert_gives_the_first_id,
-      no_memory_for_a_level, begins_anew, threads_with_the_same_keys)
+SUITE("index", what_was_put_in_is_found, equal_hashes, a_second_insert_gives_the_first_id, no_memory, begins_anew,
+      threads_with_the_same_keys)

@@ -20,6 +20,7 @@
 #define CODE_END (CODE + (uintptr_t)0x40000000)
 #define OWN_CODE ((uintptr_t)0x7f0000000000)
 #define HIGHEST (ARCH_CODE_ALIGN > 1 ? (uintptr_t)1 << 47 : (uintptr_t)1 << 46) /* bit of an address of code */
+#define LOADER ((uintptr_t)0x7e0000000000)
 
 uint32_t modules_dirty;
 struct real_facts real_facts;
@@ -32,6 +33,10 @@ static enum ht_cut find(uintptr_t pc, bool exact, struct rule *out)
 static struct module modules[] = {
     {.teach = {.start = CODE, .end = CODE_END, .bias = 0x1000}, .row = 4},
     {.teach = {.start = OWN_CODE, .end = OWN_CODE + 0x1000}, .row = 5, .flags = HT_MODULE_SHIM},
+    {.teach = {.start = LOADER, .end = LOADER + 0x10000},
+     .row = 6,
+     .flags = HT_MODULE_LOADER,
+     .entry = LOADER + 0x1000},
     {.teach = {.start = OWN_CODE + 0x10000, .end = OWN_CODE + 0x20000}, .row = HT_NO_MODULE},
     {.teach = {.start = CODE | HIGHEST, .end = CODE_END | HIGHEST}, .row = 6},
 };
@@ -66,6 +71,8 @@ void teach(const struct teach_module *module, uintptr_t pc, bool exact, struct r
             sched_yield();
     *rule = rule_for(pc, exact);
     rule->flags = (uint8_t)epoch;
+    if (module->start == LOADER)
+        rule->kind = RULE_NO_TABLE;
     if (exact && pc == outermost)
         rule->kind = RULE_OUTERMOST;
 }
@@ -228,6 +235,20 @@ START_TEST(where_a_handler_returns_to)
         ck_assert_uint_ne(rule.place, 0);
     }
     ck_assert_uint_eq(questions, 0);
+}
+END_TEST
+
+/* No table says what the loader's first instructions are. */
+START_TEST(where_the_loader_begins)
+{
+    struct rule rule;
+    ck_assert(rules_init());
+    ck_assert_int_eq(find(LOADER + 0x1020, false, &rule), 0);
+    ck_assert_int_eq(rule.kind, RULE_OUTERMOST);
+    ck_assert_int_eq(find(LOADER + 0x2000, false, &rule), 0); /* elsewhere it means what it says */
+    ck_assert_int_eq(rule.kind, RULE_NO_TABLE);
+    ck_assert_int_eq(find(LOADER + 0x800, false, &rule), 0);
+    ck_assert_int_eq(rule.kind, RULE_NO_TABLE);
 }
 END_TEST
 
@@ -401,6 +422,6 @@ START_TEST(threads_while_everything_is_forgotten)
 END_TEST
 
 SUITE("rules", taught_once, addresses_that_differ_in_their_highest_bit, many_rules, no_module, a_list_that_is_old,
-      a_loader_that_must_not_be_asked, where_a_context_begins, where_a_handler_returns_to, own_frames_have_no_place,
-      without_a_teacher, full, forgotten, generations_that_wrap, memory_stays_what_it_is, busy,
-      nobody_waits_for_a_slow_teacher, threads_while_everything_is_forgotten)
+      a_loader_that_must_not_be_asked, where_a_context_begins, where_a_handler_returns_to, where_the_loader_begins,
+      own_frames_have_no_place, without_a_teacher, full, forgotten, generations_that_wrap, memory_stays_what_it_is,
+      busy, nobody_waits_for_a_slow_teacher, threads_while_everything_is_forgotten)

@@ -45,6 +45,8 @@ static void check_all(void)
 
 static uint32_t child(uint32_t parent, uint32_t place)
 {
+    if (tree_wants()) /* as record.c does */
+        tree_grow();
     uint32_t id = tree_child(parent, place);
     for (unsigned tries = 1; !id && tries < GROW_TRIES; tries++) {
         tree_grow();
