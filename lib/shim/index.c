@@ -51,7 +51,7 @@ static COLD bool move_up(struct index *index, uint32_t level)
     uint32_t distance;
     for (uint32_t n = 0; n < INDEX_FIRST_LINES << level; n++) {
         uint32_t top = word_acquire(&index->top) - 1;
-        for (uint32_t i = 0; i < INDEX_LINE && lines[n][i].id; i++)
+        for (uint32_t i = 0; i < INDEX_LINE && word_acquire(&lines[n][i].id); i++)
             if (!put(index, top, word_get(&lines[n][i].hash), word_acquire(&lines[n][i].id), NULL, 0, &distance)) {
                 word_raise(&index->wanted, top + 2);
                 return false;

@@ -98,8 +98,8 @@ static bool take_over(struct table *to, const struct table *from)
         const struct rule *rule = &from->rule[i];
         if (!rule->pc_lo || rule->generation != (uint16_t)generation)
             continue;
-        struct rule *room = find_room(to, rule->pc_lo &
-                                              ~(uint32_t)(ARCH_CODE_ALIGN - 1)); /* the hash is of these bits only */
+        /* The hash is of these bits only. */
+        struct rule *room = find_room(to, rule->pc_lo & ~(uint32_t)(ARCH_CODE_ALIGN > 1));
         if (!room)
             return false;
         *room = *rule;

@@ -30,6 +30,7 @@ static struct sock_filter filter[] = {
 };
 static struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
 static pthread_barrier_t barrier;
+static intptr_t turn;
 
 static void do_before(void)
 {
@@ -53,7 +54,11 @@ static void *run(void *p)
 {
     pthread_barrier_wait(&barrier); /* it has started */
     pthread_barrier_wait(&barrier); /* the filter is there */
+    while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) !=
+           (intptr_t)p) /* one after the other: who finds the teacher busy gets a cut stack */
+        ;
     do_thread(p);
+    __atomic_fetch_add(&turn, 1, __ATOMIC_RELEASE);
     pthread_barrier_wait(&barrier);
     pthread_barrier_wait(&barrier); /* for ever: the filter does not let a thread end */
     return p;
@@ -65,8 +70,8 @@ int main(int argc, char **argv)
     CHECK(argc == 2);
     do_before();
     pthread_barrier_init(&barrier, NULL, 3);
-    for (int i = 0; i < 2; i++)
-        CHECK(pthread_create(&thread, NULL, run, NULL) == 0);
+    for (intptr_t i = 0; i < 2; i++)
+        CHECK(pthread_create(&thread, NULL, run, (void *)i) == 0);
     pthread_barrier_wait(&barrier);
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
     if (strcmp(argv[1], "prctl") == 0)

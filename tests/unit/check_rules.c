@@ -19,8 +19,8 @@
 #define CODE ((uintptr_t)0x10000)
 #define CODE_END (CODE + (uintptr_t)0x40000000)
 #define OWN_CODE ((uintptr_t)0x7f0000000000)
-#define HIGHEST (ARCH_CODE_ALIGN > 1 ? (uintptr_t)1 << 47 : (uintptr_t)1 << 46) /* bit of an address of code */
 #define LOADER ((uintptr_t)0x7e0000000000)
+#define HIGHEST (ARCH_CODE_ALIGN > 1 ? (uintptr_t)1 << 47 : (uintptr_t)1 << 46) /* bit of an address of code */
 
 uint32_t modules_dirty;
 struct real_facts real_facts;
