@@ -280,11 +280,23 @@ INLINE unsigned follow(struct thread *t, struct reuse *outcome, const unsigned r
     return why;
 }
 
+/* Rules that a thread remembers carry sixteen bits of their generation. */
+static COLD void forget_wrapped(struct thread *t, uint32_t generation)
+{
+    if (t->frame_generation >> 16 != generation >> 16)
+        for (unsigned i = 0; i < THREAD_RULES; i++)
+            t->rule[i].key = 0;
+}
+
 /* A walk from t->walk.at. */
 INLINE struct reuse begin(struct thread *t, unsigned registers, bool exact)
 {
     uint32_t generation = rules_generation();
-    uint32_t usable = LIKELY(t->frame_generation == generation) ? MIN(t->frame_count, t->frame_barrier) : 0;
+    uint32_t usable = MIN(t->frame_count, t->frame_barrier);
+    if (UNLIKELY(t->frame_generation != generation)) {
+        usable = 0;
+        forget_wrapped(t, generation);
+    }
     t->frame_generation = generation;
     t->walk.stack = &t->stack;
     stack_enter(&t->stack, t->walk.at.reg[0] - WORD); /* where the return address of the hook lies */
@@ -372,19 +384,16 @@ static COLD uint32_t later(struct thread *t, enum walk_todo todo, const struct r
         t->walk.from.pc = first->pc;
         t->walk.from.reg[0] = first->sp;
         t->walk.from.reg[1] = first->fp;
+        if (!reuse->fresh) /* not even the first rule was to be had */
+            t->walk.from = t->walk.at;
     }
     return CAPTURE_LATER;
 }
 
-#define GROWTHS 64u
-
 /* A deep new stack needs more nodes than one growth brings. */
-static COLD bool may_grow(struct thread *t)
+static COLD bool may_grow(const struct thread *t)
 {
-    uint32_t nodes = word_get(&section[HT_NODES].claimed);
-    bool helps = t->walk.grown < GROW_TRIES || (nodes > t->walk.nodes && t->walk.grown < GROWTHS);
-    t->walk.nodes = nodes;
-    return helps;
+    return !sys_frozen() && t->walk.grown < GROW_TRIES && section_may_grow(&section[HT_NODES], 1);
 }
 
 /* The walk is at its end: puts the stack together. */
@@ -430,7 +439,7 @@ COLD void capture_prepare(struct thread *t)
     case WALK_LEARN: walk->why = rules_learn(walk->at.pc, walk->exact, place_for_rule(t, walk->at.pc)); break;
     case WALK_GROW:
         tree_grow();
-        walk->grown++;
+        walk->grown += tree_wants() ? GROW_TRIES / 4 : 1; /* no memory, it seems */
         break;
     case WALK_ANEW:
     case WALK_ALL: break;

@@ -67,11 +67,34 @@ COLD void index_grow(struct index *index)
     uint32_t top = word_acquire(&index->top);
     if (word_get(&index->wanted) > top)
         add_level(index, top);
-    if (!word_swap(&index->moving, 0, 1))
+    if (index_wants(index) ||
+        !word_swap(&index->moving, 0, 1)) /* without room, all that moves would be copies of copies */
         return;
     while (index->bottom + 1 < word_acquire(&index->top) && move_up(index, index->bottom)) {
     }
     word_publish(&index->moving, 0);
+}
+
+bool index_has_room(struct index *index, uint32_t hash)
+{
+    uint32_t top = word_acquire(&index->top), mask = (INDEX_FIRST_LINES << (top - 1)) - 1;
+    for (uint32_t n = 0; top && n < INDEX_FAR; n++)
+        if (!word_get(&index->level[top - 1][(hash + n) & mask][INDEX_LINE - 1].id))
+            return true;
+    word_raise(&index->wanted, top + 1);
+    return false;
+}
+
+void index_reserve(struct index *index, uint32_t ids)
+{
+    for (uint32_t top = word_acquire(&index->top); top < INDEX_LEVELS; top = word_acquire(&index->top)) {
+        if (top && INDEX_FIRST_LINES * INDEX_LINE << (top - 1) >= ids)
+            return;
+        word_raise(&index->wanted, top + 1);
+        index_grow(index);
+        if (word_acquire(&index->top) == top) /* no memory */
+            return;
+    }
 }
 
 uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, uint64_t key)

@@ -57,6 +57,12 @@ INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match
  */
 uint32_t index_insert(struct index *index, uint32_t hash, uint32_t id, index_match *match, uint64_t key);
 
+/* Would it be put in? What would not is not worth a record. False: index_grow may help. Context: as above. */
+bool index_has_room(struct index *index, uint32_t hash);
+
+/* Makes the newest level large enough for so many places, if there is memory. Context: as index_grow. */
+void index_reserve(struct index *index, uint32_t places);
+
 /* True if index_grow is to be called. */
 INLINE bool index_wants(const struct index *index)
 {

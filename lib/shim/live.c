@@ -203,3 +203,8 @@ bool live_contains(uintptr_t address)
     unsigned entry;
     return find(live_heads_of(address), address, &entry) != 0;
 }
+
+bool live_may_grow(void)
+{
+    return section_may_grow(&section[HT_LINES], LINES_PER_RUN);
+}

@@ -185,4 +185,7 @@ INLINE bool live_remove(uintptr_t address, struct live_block *block)
 
 bool live_contains(uintptr_t address);
 
+/* True if a block that found no room may find some after section_grow. */
+bool live_may_grow(void);
+
 #endif

@@ -23,8 +23,12 @@ static const enum ht_loss loss_of_cut[HT_CUTS] = {
 
 static COLD struct ht_cell *cell_after_growth(struct thread *t, uint32_t site)
 {
-    section_grow();
-    return slot_cell(t->slot, site);
+    struct ht_cell *cell = NULL;
+    for (unsigned tries = 0; !cell && tries < GROW_TRIES && section_may_grow(&section[HT_CHUNKS], 1); tries++) {
+        section_grow();
+        cell = slot_cell(t->slot, site);
+    }
+    return cell;
 }
 
 /* NULL: no room. */
@@ -39,8 +43,11 @@ static COLD struct memo *counter_of(struct thread *t, uint32_t node, enum ht_kin
 {
     struct memo *memo = kind == HT_KIND_HEAP ? &t->memo[node % THREAD_MEMOS] : &t->other;
     uint32_t site = tree_site(node, kind);
-    for (unsigned tries = 1; UNLIKELY(!site) && tries < GROW_TRIES; tries++) {
+    for (unsigned tries = 0; UNLIKELY(!site) && tries < GROW_TRIES && section_may_grow(&section[HT_SITES], 1);
+         tries++) {
         tree_grow();
+        if (tree_wants()) /* no memory */
+            break;
         site = tree_site(node, kind);
     }
     if (UNLIKELY(!site)) {
@@ -64,7 +71,7 @@ INLINE const struct memo *counter_here(struct thread *t, enum ht_kind kind)
     if (UNLIKELY(cut))
         slot_lose(t->slot, loss_of_cut[cut], 1);
     const struct memo *memo = &t->memo[node % THREAD_MEMOS];
-    if (LIKELY(memo->node == node && memo->site && kind == HT_KIND_HEAP))
+    if (LIKELY(memo->node == node && memo->cell && kind == HT_KIND_HEAP))
         return memo;
     if (tree_wants()) /* here, where less of the program's stack is in use */
         tree_grow();
@@ -129,8 +136,12 @@ static COLD void close_stale(struct thread *t, const void *p, const struct live_
 /* t->block. */
 static COLD bool insert_after_growth(struct thread *t, struct live_heads *heads, uintptr_t address)
 {
-    section_grow();
-    return live_insert(t, heads, address, &t->block, &t->stale);
+    bool done = false;
+    for (unsigned tries = 0; heads && !done && tries < GROW_TRIES && live_may_grow(); tries++) {
+        section_grow();
+        done = live_insert(t, heads, address, &t->block, &t->stale);
+    }
+    return done;
 }
 
 void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags)

@@ -41,10 +41,11 @@ static void give_up(struct slot *slot, struct ht_block *block, uint32_t row, uin
 {
     uint32_t before = lap_before[row];
     lap_before[row] = lap + 1;
+    word_publish(&block->seq, 0);
+    /* Nobody sees an event gone, or a new one, while the block still has its number. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     if (before)
         slot_lose(slot, HT_LOST_OVERWRITTEN, HT_BLOCK_EVENTS);
-    word_publish(&block->seq, 0);
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* what is stored from here on is seen only by who sees that */
     if (before && !((lap + 1 - before) & 0xff))
         for (unsigned i = 0; i < HT_BLOCK_EVENTS; i++)
             word_set(&block->event[i].head, 0);
@@ -144,18 +145,32 @@ static void write(struct thread *t, const struct ht_event *event)
         write_shared(t, slot, event);
         return;
     }
-    if (!slot->block || slot->next == slot->block->event + HT_BLOCK_EVENTS) {
-        if (slot->block)
-            word_publish(&slot->block->open, 0);
-        slot->block = claim_block(t, slot, &slot->block_lap);
-        slot->next = slot->limit = slot->block ? slot->block->event : NULL;
-        if (!slot->block) {
+    struct ht_block *block = slot->block;
+    if (!block || slot->next >= block->event + HT_BLOCK_EVENTS) {
+        slot->next = slot->limit = NULL;
+        slot->block = NULL; /* before it is given up: a hook that is left here does not give it up twice */
+        if (block)
+            word_publish(&block->open, 0);
+        block = claim_block(t, slot, &slot->block_lap);
+        if (!block) {
             slot_lose(slot, HT_LOST_RING_DROPPED, 1);
             return;
         }
+        slot->next = block->event;
+        slot->block = block;
     }
+    slot->limit = block->event + HT_BLOCK_EVENTS;
     put(slot, slot->next++, event, slot->block_lap);
-    slot->limit = slot->block->event + HT_BLOCK_EVENTS;
+}
+
+void ring_settle(struct slot *slot)
+{
+    if (slot->shared)
+        return;
+    const struct ht_block *block = slot->block;
+    if (!block || slot->next < block->event || slot->next > block->event + HT_BLOCK_EVENTS)
+        slot->next = block ? slot->block->event : NULL;
+    slot->limit = slot->next; /* the next event takes the long way */
 }
 
 void ring_write_slow(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,

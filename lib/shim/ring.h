@@ -25,13 +25,16 @@ INLINE void ring_time_moved(struct slot *slot)
         slot->limit = slot->next;
 }
 
+/* The last hook that wrote to this slot was left, perhaps between two of its stores. Context: the slot's owner. */
+void ring_settle(struct slot *slot);
+
 /* Writes one event (two, for a size of 4 GiB or more; and one with the time when that has moved on). Context: the thread's own hook. */
 INLINE void ring_write(struct thread *t, enum ht_event_type type, unsigned flags, uintptr_t address, uint64_t size,
                        uint32_t site)
 {
     struct slot *slot = t->slot;
     struct ht_event *at = slot->next;
-    if (UNLIKELY(at == slot->limit || size >> 32)) {
+    if (UNLIKELY(at >= slot->limit || size >> 32)) {
         ring_write_slow(t, type, flags, address, size, site);
         return;
     }

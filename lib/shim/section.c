@@ -26,8 +26,8 @@ bool section_reach(struct section *s, uint32_t end)
         error = sys_advise(s->base + begin, (size_t)(until - begin), MADV_POPULATE_WRITE);
     }
     if (error < 0) {
-        word_set(&s->capacity, from);
-        word_set(&s->file->full, 1);
+        word_set(&s->capacity, word_acquire(&s->allocated)); /* another thread may have had more luck meanwhile */
+        section_say_full(s);
         return false;
     }
     word_raise(&s->allocated, (uint32_t)MIN(until / s->record_bytes, capacity));
@@ -40,7 +40,7 @@ uint32_t section_claim(struct section *s, uint32_t n)
     do {
         uint32_t capacity = word_get(&s->capacity);
         if (n > capacity || at > capacity - n) {
-            word_set(&s->file->full, 1);
+            section_say_full(s);
             return SECTION_FULL;
         }
         if (UNLIKELY(at + n > word_acquire(&s->allocated))) {

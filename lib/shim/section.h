@@ -22,6 +22,13 @@ struct section {
 
 extern struct section section[HT_SECTIONS_MAX];
 
+/* Says in the file that a record was refused. Once: it is a line that other threads read. */
+INLINE void section_say_full(struct section *s)
+{
+    if (!word_get(&s->file->full))
+        word_set(&s->file->full, 1);
+}
+
 /*
  * Hands out n records in a row: index of the first. SECTION_FULL when the table or the filesystem is full (said in the file once), or when the table has to grow
  * first: section_grow then helps. A hook that is deep in its program's stack does not grow a table where it finds that out: it comes back to record.c, and
@@ -30,12 +37,19 @@ extern struct section section[HT_SECTIONS_MAX];
  */
 uint32_t section_claim(struct section *s, uint32_t n);
 
+/* True if n more records could be had: not now, perhaps, but once it has grown. */
+INLINE bool section_may_grow(const struct section *s, uint32_t n)
+{
+    uint32_t capacity = word_get(&s->capacity), claimed = word_get(&s->claimed);
+    return claimed <= capacity && n <= capacity - claimed;
+}
+
 /*
- * Allocates what was wanted, of all sections, as far as there is room; another thread may have done it already. One who was refused asks once more, or as often as
- * there are tables that may have refused: GROW_TRIES.
+ * Allocates what was wanted, of all sections, as far as there is room. One who was refused asks again, up to GROW_TRIES times while section_may_grow: other
+ * threads take of what has just grown.
  * Context: any thread, signal-safe; system calls.
  */
-#define GROW_TRIES 3u
+#define GROW_TRIES 32u
 void section_grow(void);
 
 /* Claims, and grows. Context: cold. */

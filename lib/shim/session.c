@@ -382,6 +382,7 @@ void session_freeze(void)
         uint64_t spare = MAX(MIN(256u << 10, (uint64_t)s->capacity * s->record_bytes / 16) / s->record_bytes, 1);
         section_reach(s, (uint32_t)MIN(s->allocated + spare, s->capacity));
     }
+    tree_reserve();
     __atomic_fetch_or(&session_header->flags, HT_FLAG_FROZEN, __ATOMIC_RELAXED);
     sys_freeze();
 }

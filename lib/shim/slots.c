@@ -71,6 +71,11 @@ struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site)
     uint32_t group = site / HT_SITES_PER_CHUNK;
     struct section *cells = &section[HT_CELLS];
     uint32_t id = word_get(&section[HT_CHUNKS].claimed); /* asked first, or each refusal would cost a chunk */
+    if (id >= word_get(&cells->capacity)) {
+        section_say_full(cells);
+        section_say_full(&section[HT_CHUNKS]);
+        return NULL;
+    }
     if (id < word_acquire(&cells->allocated))
         id = section_claim(&section[HT_CHUNKS], 1);
     if (id == SECTION_FULL)

@@ -9,8 +9,8 @@
 
 /* The private half of a slot. Survives fork as it was: the child reads the fork point from it (slots_events). */
 struct slot {
-    struct ht_slot *file;
-    uint32_t *chunk; /* by site / 64: chunk index + 1 */
+    _Alignas(128) struct ht_slot *file; /* no two slots in one line, nor in two that are fetched together */
+    uint32_t *chunk;                    /* by site / 64: chunk index + 1 */
     uint32_t index;
     bool shared;
     /* ring.h */

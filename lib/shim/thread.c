@@ -1,6 +1,7 @@
 #include "thread.h"
 
 #include "memory.h"
+#include "ring.h"
 #include "session.h"
 #include "slots.h"
 #include "stack.h"
@@ -49,7 +50,7 @@ static void lay_out(struct thread *t)
 static void forget_counters(struct thread *t)
 {
     for (unsigned i = 0; i < THREAD_MEMOS; i++)
-        t->memo[i].site = 0;
+        t->memo[i].cell = NULL;
 }
 
 static bool take(struct thread *t, uint32_t tid, bool ask)
@@ -152,6 +153,7 @@ COLD struct thread *thread_enter_slow(struct guard *guard)
             count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], thread_take_nested(t, NULL));
         /* That hook may have been left between any two stores. */
         t->frame_count = 0;
+        ring_settle(t->slot);
         forget_counters(t);
         for (unsigned i = 0; i < THREAD_RULES; i++)
             t->rule[i].key = 0;

@@ -50,8 +50,7 @@ struct walk {
     unsigned why;
     struct reuse reuse;
     struct regs from;
-    unsigned grown; /* how often tables have grown for this stack, each time for at least one frame more */
-    uint32_t nodes; /* of the tree when they did last */
+    unsigned grown; /* how often tables have grown for this stack */
 };
 
 #define FRAME_EXACT 0x1u /* pc is an interrupted instruction */
@@ -98,8 +97,8 @@ struct child {
     uint32_t node;
 };
 struct memo {
-    uint32_t node, site;  /* site 0: none */
-    struct ht_cell *cell; /* of the site in this thread's slot; NULL: no room */
+    uint32_t node, site;
+    struct ht_cell *cell; /* of the site in this thread's slot; NULL: nothing is remembered, or there is no room */
 };
 #define THREAD_RULES 512u
 #define THREAD_CHILDREN 512u
@@ -139,7 +138,7 @@ struct thread {
 
     /* The last stack, outermost frame first (capture.c). Each array has depth_max elements, `word` FRAME_WORDS times as many. */
     uint32_t frame_count;
-    uint32_t frame_barrier;    /* index of the outermost frame with FRAME_JUMP; frame_count: none */
+    uint32_t frame_barrier;    /* index of the outermost frame with FRAME_JUMP; UINT32_MAX: none */
     uint32_t frame_generation; /* of the rules that it was walked with */
     enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
     uint32_t depth_max;

@@ -16,6 +16,13 @@ static bool place_match(uint32_t id, uint64_t key)
            place->offset_hi == k->hi;
 }
 
+void tree_reserve(void)
+{
+    index_reserve(&places, 2 * section[HT_PLACES].allocated);
+    index_reserve(&nodes, 2 * section[HT_NODES].allocated);
+    index_reserve(&sites, 2 * section[HT_SITES].allocated);
+}
+
 bool tree_wants(void)
 {
     return index_wants(&places) || index_wants(&nodes) || index_wants(&sites);
@@ -31,7 +38,7 @@ COLD void tree_grow(void)
 
 static uint32_t new_place(const struct place_key *key, uint32_t hash)
 {
-    uint32_t id = section_claim(&section[HT_PLACES], 1);
+    uint32_t id = index_has_room(&places, hash) ? section_claim(&section[HT_PLACES], 1) : SECTION_FULL;
     if (id == SECTION_FULL)
         return 0;
     struct ht_place *place = SECTION_RECORD(struct ht_place, HT_PLACES, id);
@@ -50,6 +57,8 @@ uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
     for (unsigned tries = 0; !id && tries < GROW_TRIES; tries++) {
         if (tries || tree_wants())
             tree_grow();
+        if (tries && (tree_wants() || !section_may_grow(&section[HT_PLACES], 1)))
+            break;
         id = new_place(&key, hash);
     }
     return id;
@@ -69,7 +78,7 @@ static bool node_match(uint32_t id, uint64_t key)
 /* A function of its own, called last: then less of the program's stack is in use. */
 static COLD uint32_t new_node(uint32_t parent, uint32_t place, uint32_t hash)
 {
-    uint32_t id = section_claim(&section[HT_NODES], 1);
+    uint32_t id = index_has_room(&nodes, hash) ? section_claim(&section[HT_NODES], 1) : SECTION_FULL;
     if (id == SECTION_FULL)
         return 0;
     struct ht_node *node = SECTION_RECORD(struct ht_node, HT_NODES, id);
@@ -106,7 +115,7 @@ static bool site_match(uint32_t id, uint64_t key)
 
 static COLD uint32_t new_site(uint32_t node, enum ht_kind kind, uint32_t hash)
 {
-    uint32_t id = section_claim(&section[HT_SITES], 1);
+    uint32_t id = index_has_room(&sites, hash) ? section_claim(&section[HT_SITES], 1) : SECTION_FULL;
     if (id == SECTION_FULL)
         return 0;
     struct ht_site *site = SECTION_RECORD(struct ht_site, HT_SITES, id);
@@ -131,7 +140,8 @@ bool tree_init(void)
     /* What must be there when everything else is full: the marks of cut stacks below the root, and a site without stack for each kind. */
     section_reach(&section[HT_NODES], HT_CUTS);
     section_reach(&section[HT_SITES], HT_KINDS);
-    nodes.wanted = sites.wanted = 1;
+    places.wanted = nodes.wanted = sites.wanted = 1;
+    index_grow(&places);
     index_grow(&nodes);
     index_grow(&sites);
     for (uint32_t why = 1; why < HT_CUTS; why++)

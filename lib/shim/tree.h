@@ -8,6 +8,8 @@ bool tree_init(void);
 
 /* Makes room that was missing, as section_grow. */
 void tree_grow(void);
+/* Makes the indices large enough for all that is allocated. Context: cold. */
+void tree_reserve(void);
 /* True if it is time to. */
 bool tree_wants(void);
 

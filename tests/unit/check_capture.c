@@ -71,6 +71,11 @@ void tree_grow(void)
     grown++;
 }
 
+bool tree_wants(void)
+{
+    return grown;
+}
+
 /* ---- The stack, and how a frame is put on it ---- */
 
 static uintptr_t *memory, *top; /* all of it, and its end */
@@ -353,6 +358,22 @@ START_TEST(a_full_tree)
 }
 END_TEST
 
+/* Not even the first rule can be had: nothing of another stack comes in. */
+START_TEST(no_room_for_the_first_rule)
+{
+    begin(100);
+    push_plain(1, 4);
+    push_plain(2, 4);
+    CHECK_STACK(0, 2, 1, 0);
+    push_plain(3, 4);
+    rules[3].kind = RULE_NONE;
+    no_rule = HT_CUT_FULL;
+    enum ht_cut cut;
+    ck_assert_uint_eq(capture_now(&cut), HT_CUT_FULL);
+    ck_assert_int_eq(cut, HT_CUT_FULL);
+}
+END_TEST
+
 /* A handler on a stack of its own, and the interrupted code with a red zone and all registers in its context. */
 START_TEST(signal_frames)
 {
@@ -609,7 +630,7 @@ END_TEST
 
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
       frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read, a_stack_that_does_not_shrink,
-      a_full_tree, signal_frames, an_interrupted_stack_that_goes_away, a_frame_register_that_tells,
-      a_saved_register_that_tells, a_saved_register_that_nothing_reads, a_ring_of_signal_frames_ends,
-      deeper_than_the_limit, the_walk_with_all_registers, stacks_that_change_as_a_programs_do,
-      and_rules_that_are_remembered)
+      a_full_tree, no_room_for_the_first_rule, signal_frames, an_interrupted_stack_that_goes_away,
+      a_frame_register_that_tells, a_saved_register_that_tells, a_saved_register_that_nothing_reads,
+      a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,
+      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered)

@@ -176,6 +176,35 @@ START_TEST(a_block_passed_over_for_long)
 }
 END_TEST
 
+/* A hook was left (longjmp out of a handler, cancellation) anywhere between two stores: the next event stays inside a block of this slot. */
+START_TEST(left_between_two_stores)
+{
+    begin(8);
+    struct thread *t = writer(), *other = writer();
+    ring_write(t, HT_EVENT_ALLOC, 0, 16, 1, 1);
+    ring_write(other, HT_EVENT_ALLOC, 0, 16, 1, 4711);
+    struct slot *slot = t->slot;
+    for (int i = 0; i < 5; i++) {
+        struct ht_event *begin_ = slot->block->event;
+        struct ht_event *const places[] = {NULL, begin_ - 1, begin_ + 3, begin_ + HT_BLOCK_EVENTS,
+                                           begin_ + HT_BLOCK_EVENTS + 7};
+        slot->next = places[i];
+        slot->limit = places[i] ? places[i] - (i & 1) : NULL;
+        ring_settle(slot);
+        for (uint32_t n = 0; n < 3 * HT_BLOCK_EVENTS; n++) {
+            ring_write(t, HT_EVENT_ALLOC, 0, 16, 1, n);
+            ck_assert_often(slot->next > slot->block->event && slot->next <= slot->block->event + HT_BLOCK_EVENTS);
+        }
+        ck_assert_uint_eq(block_at(1)->slot, other->slot->index);
+        ck_assert_uint_eq(block_at(1)->event[0].site, 4711);
+    }
+    slot->block = NULL; /* it was just about to get another one */
+    ring_settle(slot);
+    ring_write(t, HT_EVENT_ALLOC, 0, 16, 1, 5);
+    ck_assert_ptr_nonnull(slot->block);
+}
+END_TEST
+
 #define ROUNDS 40000u
 
 static void write_many(unsigned i)
@@ -249,5 +278,5 @@ START_TEST(threads_of_both_kinds)
 END_TEST
 
 SUITE("ring", an_event_as_it_was_written, no_ring, many_laps_of_one_thread, a_quiet_thread_keeps_its_block,
-      a_block_passed_over_for_long, more_threads_than_blocks, the_filesystem_is_full, threads_over_many_laps,
-      threads_that_share_a_slot, threads_of_both_kinds)
+      a_block_passed_over_for_long, left_between_two_stores, more_threads_than_blocks, the_filesystem_is_full,
+      threads_over_many_laps, threads_that_share_a_slot, threads_of_both_kinds)

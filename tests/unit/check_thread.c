@@ -136,14 +136,14 @@ START_TEST(left_and_entered_from_further_out)
 {
     struct thread *t = leave_a_hook();
     t->frame_count = 5;
-    t->memo[3].site = 7;
+    t->memo[3].cell = (void *)&t;
     t->rule[4].key = 8;
     t->child[5].key = 9;
     t->nested[1] = &t;
     t->nested_count = 1;
     check_recovered(&frames[2048 + 3]);
     ck_assert_uint_eq(t->frame_count, 0); /* what it was about to write is not believed */
-    ck_assert_uint_eq(t->memo[3].site, 0);
+    ck_assert_ptr_null(t->memo[3].cell);
     ck_assert_uint_eq(t->rule[4].key, 0);
     ck_assert_uint_eq(t->child[5].key, 0);
     ck_assert_uint_eq(t->nested_count, 0);
