@@ -369,7 +369,7 @@ struct ht_event {
  * RING[s % ring_blocks]. A block that its slot is still filling is not overwritten: the claim passes over it (`seq` then has a gap of
  * blocks, never of events). Events of one slot are numbered from 0; `first` is the number of this block's first, so what
  * was overwritten is known exactly. The order between slots is known only as finely as TIME events tell.
- * An event whose lap is not its block's was written too late and is to be ignored. In the shared slot's blocks events of several threads are mixed.
+ * An event whose lap is not its block's is of the lap before, or was written too late, and is to be ignored. In the shared slot's blocks events of several threads are mixed.
  */
 struct ht_block {
     uint32_t seq; /* publishes: lower half of the claim number + 1; never 0: such a claim is passed over */

@@ -77,9 +77,10 @@ COLD void index_grow(struct index *index)
 
 bool index_has_room(struct index *index, uint32_t hash)
 {
-    uint32_t top = word_acquire(&index->top), mask = (INDEX_FIRST_LINES << (top - 1)) - 1;
-    for (uint32_t n = 0; top && n < INDEX_FAR; n++)
-        if (!word_get(&index->level[top - 1][(hash + n) & mask][INDEX_LINE - 1].id))
+    uint32_t top = word_acquire(&index->top);
+    const index_line *lines = top ? __atomic_load_n(&index->level[top - 1], __ATOMIC_RELAXED) : NULL;
+    for (uint32_t n = 0; lines && n < INDEX_FAR; n++)
+        if (!word_get(&lines[(hash + n) & ((INDEX_FIRST_LINES << (top - 1)) - 1)][INDEX_LINE - 1].id))
             return true;
     word_raise(&index->wanted, top + 1);
     return false;
