@@ -16,6 +16,7 @@
 #define COLD __attribute__((cold, noinline))
 #define INLINE static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
+#define IMPORT __attribute__((weak, visibility("default"))) /* from libc; NULL where it has none */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

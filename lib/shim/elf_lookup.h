@@ -4,7 +4,9 @@
 
 #include <common/base.h>
 #include <elf.h>
+#pragma GCC visibility push(default) /* its functions are libc's: hidden.h */
 #include <link.h>
+#pragma GCC visibility pop
 
 struct elf_symbols {
     uintptr_t bias;

@@ -8,11 +8,13 @@
 #include "session.h"
 #include <common/text.h>
 #include <elf.h>
+#pragma GCC visibility push(default) /* its functions are libc's: hidden.h */
 #include <link.h>
+#pragma GCC visibility pop
 
 #define MODULES_MAX 2048
 
-extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) __attribute__((weak));
+extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) IMPORT;
 
 uint32_t modules_dirty = MODULES_CHANGED;
 

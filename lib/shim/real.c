@@ -7,7 +7,7 @@
 #include <time.h>
 
 /* Everything from outside is weak and unversioned: the same file loads on old and new glibc and on musl. */
-extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) __attribute__((weak));
+extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) IMPORT;
 
 struct real_facts real_facts;
 

@@ -17,7 +17,7 @@
 #include <linux/mman.h>
 #include <stddef.h>
 
-extern char **environ __attribute__((weak));
+extern char **environ IMPORT;
 
 #define PREALLOC_MAX                                                                                                   \
     (8u << 20) /* before Linux 5.14 all of the file is allocated at start; so much unless more was asked for */
