@@ -47,7 +47,7 @@ static COLD void add_level(struct index *index, uint32_t top)
 /* False: other threads have filled the newest level meanwhile; both stay in use until there is one more. */
 static COLD bool move_up(struct index *index, uint32_t level)
 {
-    const index_line *lines = index->level[level];
+    index_line *lines = __atomic_load_n(&index->level[level], __ATOMIC_ACQUIRE);
     uint32_t distance;
     for (uint32_t n = 0; n < INDEX_FIRST_LINES << level; n++) {
         uint32_t top = word_acquire(&index->top) - 1;
@@ -58,7 +58,7 @@ static COLD bool move_up(struct index *index, uint32_t level)
             }
     }
     word_publish(&index->bottom, level + 1);
-    memory_empty(index->level[level], bytes_of(level)); /* who still looks there finds nothing */
+    memory_empty(lines, bytes_of(level)); /* who still looks there finds nothing */
     return true;
 }
 
