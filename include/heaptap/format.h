@@ -151,7 +151,7 @@ struct ht_header {
     uint32_t ring_blocks;
     char only[128]; /* HEAPTAP_ONLY */
 
-    /* control: written by the tool, read by the shim at the next event */
+    /* control: written by the tool; a thread that has few events reads it at the next one, a busy one within 64 */
     uint32_t ctl_pause; /* 1: allocations are counted as PAUSED and not recorded; frees still are */
     uint32_t ctl_reserved[7];
 

@@ -14,6 +14,7 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define COLD __attribute__((cold, noinline))
+#define NOINLINE __attribute__((noinline))
 #define INLINE static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 #define IMPORT __attribute__((weak, visibility("default"))) /* from libc; NULL where it has none */
@@ -68,6 +69,13 @@ INLINE void count_add_step(struct ht_count *count, uint32_t n)
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         __atomic_store_n(&count->hi, count->hi + 1, __ATOMIC_RELEASE);
     }
+}
+
+/* hi catches up with lo. In time, if bit 31 of lo has changed at most once since it did last: until then readers see one carry under way. */
+INLINE void count_settle(struct ht_count *count)
+{
+    uint32_t hi = count->hi;
+    __atomic_store_n(&count->hi, hi + ((count->lo >> 31) ^ (hi & 1)), __ATOMIC_RELEASE);
 }
 
 /* Owner's half of a split counter (format.h, ht_count): plain stores. `n` may be anything. */

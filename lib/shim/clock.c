@@ -22,7 +22,7 @@ void clock_read(struct thread *t)
         t->clock_interval = 1;
     else if (passed < BUSY_NS && t->clock_interval < CLOCK_INTERVAL_MAX)
         t->clock_interval *= 2;
-    t->clock_left = t->clock_interval - 1;
+    t->clock_left = (int32_t)t->clock_interval - 1;
     t->now_ns = now;
     t->birth = birth_encode(now / SIXTEENTH_NS);
 }

@@ -12,7 +12,7 @@ void clock_read(struct thread *t);
 /* Once per event. t->now_ns and t->birth are then at most CLOCK_INTERVAL_MAX events old. True: they may have changed. */
 INLINE bool clock_tick(struct thread *t)
 {
-    if (LIKELY(t->clock_left-- != 0))
+    if (LIKELY(--t->clock_left >= 0))
         return false;
     clock_read(t);
     return true;

@@ -134,13 +134,8 @@ INLINE void live_fill(struct ht_line *line, unsigned entry, uintptr_t address, c
     word_publish(&line->tag[entry], live_tag(HT_TAG_LIVE, address));
 }
 
-/*
- * Puts a block in, below heads that are its address's. False: the table is full. If the address was live (a free was missed), what was there is taken out first
- * and stored in *stale, which is left alone otherwise.
- * Context: the thread's own hook; lock-free; a system call when the table grows.
- */
-INLINE bool live_insert(struct thread *t, struct live_heads *heads, uintptr_t address, const struct live_block *block,
-                        struct live_block *stale)
+/* The short way of live_insert. False: take the slow one. */
+INLINE bool live_insert_short(struct live_heads *heads, uintptr_t address, const struct live_block *block)
 {
     if (UNLIKELY(!heads))
         return false;
@@ -164,11 +159,23 @@ INLINE bool live_insert(struct thread *t, struct live_heads *heads, uintptr_t ad
             return true;
         }
     }
-    return live_insert_slow(t, heads, address, block, stale);
+    return false;
 }
 
-/* Takes a block out. False: it is not there. Context: as above. */
-INLINE bool live_remove(uintptr_t address, struct live_block *block)
+/*
+ * Puts a block in, below heads that are its address's. False: the table is full. If the address was live (a free was missed), what was there is taken out first
+ * and stored in *stale, which is left alone otherwise.
+ * Context: the thread's own hook; lock-free; a system call when the table grows.
+ */
+INLINE bool live_insert(struct thread *t, struct live_heads *heads, uintptr_t address, const struct live_block *block,
+                        struct live_block *stale)
+{
+    return LIKELY(live_insert_short(heads, address, block)) ||
+           (heads && live_insert_slow(t, heads, address, block, stale));
+}
+
+/* The short way of live_remove. False: take the slow one. */
+INLINE bool live_remove_short(uintptr_t address, struct live_block *block)
 {
     struct live_heads *heads = live_heads_of(address);
     if (UNLIKELY(!heads))
@@ -177,10 +184,16 @@ INLINE bool live_remove(uintptr_t address, struct live_block *block)
     uint32_t wanted = live_tag(HT_TAG_LIVE, address);
     unsigned same = live_equal(first, wanted) | live_equal(second, wanted) << HT_LINE_ENTRIES, entry;
     if (UNLIKELY(!same))
-        return live_remove_slow(address, block);
+        return false;
     struct ht_line *line = live_pick(first, second, same, &entry);
     live_take(line, entry, block);
     return true;
+}
+
+/* Takes a block out. False: it is not there. Context: as above. */
+INLINE bool live_remove(uintptr_t address, struct live_block *block)
+{
+    return LIKELY(live_remove_short(address, block)) || live_remove_slow(address, block);
 }
 
 bool live_contains(uintptr_t address);

@@ -79,7 +79,7 @@ INLINE const struct memo *counter_here(struct thread *t, enum ht_kind kind)
 }
 
 /* One event of `size` bytes in two counters of a cell. */
-INLINE void count(struct thread *t, struct ht_cell *cell, uint64_t size, bool alloc)
+static void count(struct thread *t, struct ht_cell *cell, uint64_t size, bool alloc)
 {
     struct slot *slot = t->slot;
     if (UNLIKELY(!cell)) {
@@ -88,28 +88,47 @@ INLINE void count(struct thread *t, struct ht_cell *cell, uint64_t size, bool al
     }
     struct ht_count *events = alloc ? &cell->allocs : &cell->frees;
     struct ht_count *bytes = alloc ? &cell->alloc_bytes : &cell->free_bytes;
-    if (LIKELY(!slot->shared)) {
-        count_add(events, 1);
-        count_add(bytes, size);
-    } else {
-        count_add_shared(events, 1);
-        count_add_shared(bytes, size);
-    }
+    if (!slot->shared)
+        count_settle(events); /* the short way may not have done so */
+    slot_add(slot, events, 1);
+    slot_add(slot, bytes, size);
 }
 
-INLINE void count_free(struct thread *t, uint32_t site, uint64_t size)
+static void count_free(struct thread *t, uint32_t site, uint64_t size)
 {
     count(t, cell_of(t, site), size, false);
 }
 
+/*
+ * The short way of an event is for small blocks, in a thread with a slot of its own, while the recording is not paused and the clock not due. Slot and
+ * pause are looked at when the clock is due; as long as one of them is unusual, it stays due.
+ */
 INLINE void tick(struct thread *t)
 {
-    if (UNLIKELY(clock_tick(t)))
-        ring_time_moved(t->slot);
+    if (LIKELY(!clock_tick(t)))
+        return;
+    ring_time_moved(t->slot);
+    session_heap_settle(t);
+    if (UNLIKELY(t->slot->shared || session_paused()))
+        t->clock_left = 0;
+}
+
+/* True: the event takes the long way, which does the rest of `tick`. */
+INLINE bool unusual(struct thread *t, uint64_t size)
+{
+    return UNLIKELY(--t->clock_left < 0) || UNLIKELY(size - 1 >= LIVE_LARGE);
+}
+
+static void long_tick(struct thread *t)
+{
+    if (t->clock_left < 0) {
+        t->clock_left = 0;
+        tick(t);
+    }
 }
 
 /* Allocations while paused are counted as such and not recorded; true: this is one. */
-INLINE bool pass_over(struct thread *t)
+static bool pass_over(struct thread *t)
 {
     if (UNLIKELY(t->slot->shared))
         slot_lose(t->slot, HT_LOST_SHARED_SLOT, 1);
@@ -123,6 +142,7 @@ static COLD void lose_block(struct thread *t, uint64_t size)
 {
     slot_lose(t->slot, HT_LOST_LIVE_FULL, 1);
     slot_lose(t->slot, HT_LOST_LIVE_FULL_BYTES, size);
+    t->heap_pending -= (intptr_t)size;
 }
 
 static COLD void close_stale(struct thread *t, const void *p, const struct live_block *old)
@@ -130,39 +150,61 @@ static COLD void close_stale(struct thread *t, const void *p, const struct live_
     slot_lose(t->slot, HT_LOST_LIVE_STALE, 1);
     count_free(t, old->site, old->size);
     ring_write(t, HT_EVENT_FREE, HT_EVENT_STALE, (uintptr_t)p, old->size, old->site);
-    session_heap_take(t, old->size);
+    t->heap_pending -= (intptr_t)old->size;
 }
 
-/* t->block. */
-static COLD bool insert_after_growth(struct thread *t, struct live_heads *heads, uintptr_t address)
+/* What live_insert_short did not do. */
+static COLD void insert(struct thread *t, struct live_heads *heads, const void *p, struct live_block given)
 {
-    bool done = false;
+    uintptr_t address = arch_address((uintptr_t)p);
+    struct live_block *block = &t->block, *stale = &t->stale;
+    *block = given;
+    stale->site = 0;
+    bool done = live_insert(t, heads, address, block, stale);
     for (unsigned tries = 0; heads && !done && tries < GROW_TRIES && live_may_grow(); tries++) {
         section_grow();
-        done = live_insert(t, heads, address, &t->block, &t->stale);
+        done = live_insert(t, heads, address, block, stale);
     }
-    return done;
+    if (!done)
+        lose_block(t, block->size);
+    if (stale->site)
+        close_stale(t, p, stale);
+}
+
+INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags, bool usual)
+{
+    uintptr_t address = arch_address((uintptr_t)p);
+    struct live_heads *heads = live_reach(address, size); /* its line arrives while the stack is captured */
+    if (!usual)
+        long_tick(t);
+    const struct memo *counter = counter_here(t, HT_KIND_HEAP);
+    struct live_block block = {.size = size, .site = counter->site, .birth = t->birth};
+    t->heap_pending += (intptr_t)size;
+    if (UNLIKELY(!live_insert_short(heads, address, &block)))
+        insert(t, heads, p, block);
+    if (usual && LIKELY(counter->cell))
+        slot_count_event(&counter->cell->allocs, &counter->cell->alloc_bytes, (uint32_t)size);
+    else
+        count(t, counter->cell, size, true);
+    ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, counter->site);
+    if (!usual)
+        session_heap_settle(t);
+}
+
+static NOINLINE void alloc_long(struct thread *t, const void *p, uint64_t size, unsigned flags)
+{
+    if (pass_over(t))
+        t->clock_left = 0;
+    else
+        alloc(t, p, size, flags, false);
 }
 
 void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags)
 {
-    struct live_block *block = &t->block, *stale = &t->stale;
-    uintptr_t address = arch_address((uintptr_t)p);
-    if (pass_over(t))
-        return;
-    struct live_heads *heads = live_reach(address, size); /* its line arrives while the stack is captured */
-    tick(t);
-    const struct memo *counter = counter_here(t, HT_KIND_HEAP);
-    *block = (struct live_block){.size = size, .site = counter->site, .birth = t->birth};
-    stale->site = 0;
-    if (LIKELY(live_insert(t, heads, address, block, stale)) || insert_after_growth(t, heads, address))
-        session_heap_add(t, size);
+    if (unusual(t, size))
+        alloc_long(t, p, size, flags);
     else
-        lose_block(t, size);
-    if (UNLIKELY(stale->site))
-        close_stale(t, p, stale);
-    count(t, counter->cell, size, true);
-    ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, counter->site);
+        alloc(t, p, size, flags, true);
 }
 
 bool record_take(const void *p, struct live_block *block)
@@ -170,29 +212,40 @@ bool record_take(const void *p, struct live_block *block)
     return live_remove(arch_address((uintptr_t)p), block);
 }
 
-INLINE void freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
+INLINE void freed(struct thread *t, const void *p, struct live_block block, unsigned flags, bool usual)
 {
-    tick(t);
-    count_free(t, block->site, block->size);
-    ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block->size, block->site);
-    session_heap_take(t, block->size);
+    if (!usual)
+        long_tick(t);
+    struct ht_cell *cell = usual ? slot_cell_known(t->slot, block.site) : NULL;
+    if (LIKELY(cell))
+        slot_count_event(&cell->frees, &cell->free_bytes, (uint32_t)block.size);
+    else
+        count_free(t, block.site, block.size);
+    ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block.size, block.site);
+    t->heap_pending -= (intptr_t)block.size;
+    if (!usual)
+        session_heap_settle(t);
     if (from_loader(t->walk.at.pc))
         modules_touch();
     stack_leave(&t->stack, t->walk.at.reg[0]);
 }
 
+static NOINLINE void freed_long(struct thread *t, const void *p, struct live_block block, unsigned flags)
+{
+    freed(t, p, block, flags, false);
+}
+
 void record_freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
 {
-    freed(t, p, block, flags);
+    if (unusual(t, block->size))
+        freed_long(t, p, *block, flags);
+    else
+        freed(t, p, *block, flags, true);
 }
 
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
 {
-    uintptr_t address = arch_address((uintptr_t)p);
-    struct live_heads *heads = live_reach(address, block->size);
-    t->block = *block;
-    if (!live_insert(t, heads, address, block, &t->stale) && !insert_after_growth(t, heads, address))
-        lose_block(t, block->size);
+    insert(t, live_reach(arch_address((uintptr_t)p), block->size), p, *block);
 }
 
 void record_unknown_free(struct thread *t)
@@ -202,12 +255,24 @@ void record_unknown_free(struct thread *t)
         modules_touch();
 }
 
-void record_free(struct thread *t, const void *p)
+/* What live_remove_short did not find. */
+static COLD void free_slow(struct thread *t, const void *p)
 {
-    if (LIKELY(record_take(p, &t->block)))
-        freed(t, p, &t->block, 0);
+    if (live_remove_slow(arch_address((uintptr_t)p), &t->block))
+        freed_long(t, p, t->block, 0);
     else
         record_unknown_free(t);
+}
+
+void record_free(struct thread *t, const void *p)
+{
+    struct live_block block;
+    if (UNLIKELY(!live_remove_short(arch_address((uintptr_t)p), &block)))
+        free_slow(t, p);
+    else if (unusual(t, block.size))
+        freed_long(t, p, block, 0);
+    else
+        freed(t, p, block, 0, true);
 }
 
 bool record_is_live(const void *p)

@@ -62,10 +62,9 @@ static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_
         if (!word_swap(&block->open, 0, 1))
             continue;
         give_up(slot, block, (uint32_t)(claim % blocks), (uint32_t)(claim / blocks));
-        uint64_t first = slot->shared ? 0 : slot->events;
         block->slot = slot->index;
-        block->first_lo = (uint32_t)first;
-        block->first_hi = (uint32_t)(first >> 32);
+        block->first_lo = (uint32_t)slot->first;
+        block->first_hi = (uint32_t)(slot->first >> 32);
         block->time_lo = (uint32_t)t->now_ns;
         block->time_hi = (uint32_t)(t->now_ns >> 32);
         if (slot->shared)
@@ -149,6 +148,8 @@ static void write(struct thread *t, const struct ht_event *event)
     if (!block || slot->next >= block->event + HT_BLOCK_EVENTS) {
         slot->next = slot->limit = NULL;
         slot->block = NULL; /* before it is given up: a hook that is left here does not give it up twice */
+        count_settle(&slot->file->events);
+        slot->first = count_value(slot->file->events.hi, slot->file->events.lo);
         if (block)
             word_publish(&block->open, 0);
         block = claim_block(t, slot, &slot->block_lap);

@@ -33,17 +33,10 @@ void session_heap_flush(struct thread *t);
 
 #define SESSION_PENDING_MAX (16 << 10)
 
-INLINE void session_heap_add(struct thread *t, uint64_t bytes)
+/* After what may be many bytes, and every so many events. */
+INLINE void session_heap_settle(struct thread *t)
 {
-    t->heap_pending += (intptr_t)bytes;
-    if (UNLIKELY(t->heap_pending > SESSION_PENDING_MAX))
-        session_heap_flush(t);
-}
-
-INLINE void session_heap_take(struct thread *t, uint64_t bytes)
-{
-    t->heap_pending -= (intptr_t)bytes;
-    if (UNLIKELY(t->heap_pending < -SESSION_PENDING_MAX))
+    if (t->heap_pending > SESSION_PENDING_MAX || t->heap_pending < -SESSION_PENDING_MAX)
         session_heap_flush(t);
 }
 

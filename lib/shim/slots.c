@@ -11,7 +11,7 @@ static uint32_t slot_count; /* without the shared one, which comes last */
 bool slots_init(uint32_t count)
 {
     uint32_t groups = section[HT_SITES].capacity / HT_SITES_PER_CHUNK + 1;
-    size_t bytes = align_up((size_t)groups * sizeof(uint32_t), 4096);
+    size_t bytes = align_up((size_t)groups * sizeof(struct ht_cell *), 4096);
     static char *maps;
     static size_t map_bytes;
     if (!maps || map_bytes < bytes) { /* a fork child uses its parent's, which is zero again */
@@ -25,7 +25,7 @@ bool slots_init(uint32_t count)
     word_raise(&section[HT_SLOTS].file->used, count + 1);
     for (uint32_t i = 0; i <= count; i++)
         slots[i] = (struct slot){.file = SECTION_RECORD(struct ht_slot, HT_SLOTS, i),
-                                 .chunk = (uint32_t *)(void *)(maps + map_bytes * i),
+                                 .group = (struct ht_cell **)(void *)(maps + map_bytes * i),
                                  .index = i,
                                  .shared = i == count};
     return true;
@@ -70,6 +70,9 @@ struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site)
 {
     uint32_t group = site / HT_SITES_PER_CHUNK;
     struct section *cells = &section[HT_CELLS];
+    struct ht_cell *none = NULL;
+    if (site >= section[HT_SITES].capacity)
+        return NULL;
     uint32_t id = word_get(&section[HT_CHUNKS].claimed); /* asked first, or each refusal would cost a chunk */
     if (id >= word_get(&cells->capacity)) {
         section_say_full(cells);
@@ -90,18 +93,19 @@ struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site)
     chunk->group = group;
     if (!slot->shared) {
         word_publish(&chunk->slot, slot->index + 1);
-        word_publish(&slot->chunk[group], id + 1);
-    } else if (word_swap(&slot->chunk[group], 0, id + 1)) {
+        __atomic_store_n(&slot->group[group], cell_at(id + 1, 0), __ATOMIC_RELEASE);
+    } else if (__atomic_compare_exchange_n(&slot->group[group], &none, cell_at(id + 1, 0), false, __ATOMIC_ACQ_REL,
+                                           __ATOMIC_ACQUIRE)) {
         /* Only the winner's chunk is published: no two chunks may name the same pair. */
         word_publish(&chunk->slot, slot->index + 1);
     }
-    return cell_at(word_acquire(&slot->chunk[group]), site);
+    return slot_cell_known(slot, site);
 }
 
 uint64_t slots_events(void)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i <= slot_count; i++)
-        sum += slots[i].events;
+    for (uint32_t i = 0; i <= slot_count; i++) /* private, so as they were at a fork: the parent's file goes on */
+        sum += slots[i].first + (slots[i].block ? (uint64_t)(slots[i].next - slots[i].block->event) : 0);
     return sum;
 }

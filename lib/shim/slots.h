@@ -6,11 +6,12 @@
 #define HEAPTAP_SLOTS_H
 
 #include "section.h"
+#include <common/arch.h>
 
 /* The private half of a slot. Survives fork as it was: the child reads the fork point from it (slots_events). */
 struct slot {
     _Alignas(128) struct ht_slot *file; /* no two slots in one line, nor in two that are fetched together */
-    uint32_t *chunk;                    /* by site / 64: chunk index + 1 */
+    struct ht_cell **group;             /* by site / 64: their counters, or NULL */
     uint32_t index;
     bool shared;
     /* ring.h */
@@ -21,7 +22,7 @@ struct slot {
     uint32_t block_lap;                /* where it lies in ht_event.head */
     uint32_t time_lo;                  /* of the last TIME event */
     uint32_t shared_position, opening; /* shared slot only */
-    uint64_t events;
+    uint64_t first;                    /* events written before `block` */
 };
 
 bool slots_init(uint32_t count);
@@ -43,14 +44,22 @@ INLINE void slot_lose(struct slot *slot, enum ht_loss loss, uint64_t n)
     slot_add(slot, &slot->file->lost[loss], n);
 }
 
-/* An event was written. Not in the shared slot. */
+/* An event was written; its count is settled once a block. Not in the shared slot. */
 INLINE void slot_event(struct slot *slot)
 {
-    uint64_t events = ++slot->events;
-    word_set(&slot->file->events.lo, (uint32_t)events);
-    if (UNLIKELY(!((uint32_t)events & 0x7fffffffu))) {
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        __atomic_store_n(&slot->file->events.hi, (uint32_t)(events >> 31), __ATOMIC_RELEASE);
+    arch_add(&slot->file->events.lo, 1);
+}
+
+/*
+ * An event of `bytes`, 1 to 2^31 - 1, in two counters of a cell. Between two changes of bit 31 of the events, that of the bytes has changed, too: then both
+ * are settled.
+ */
+INLINE void slot_count_event(struct ht_count *events, struct ht_count *sum, uint32_t bytes)
+{
+    arch_add(&events->lo, 1);
+    if (UNLIKELY(arch_add_turns(&sum->lo, bytes))) {
+        count_settle(sum);
+        count_settle(events);
     }
 }
 
@@ -61,16 +70,23 @@ INLINE struct ht_cell *cell_at(uint32_t chunk, uint32_t site)
                           (size_t)(chunk - 1) * HT_SITES_PER_CHUNK + site % HT_SITES_PER_CHUNK);
 }
 
-/* The same when the slot has no chunk for the site yet. NULL: no room, at least until section_grow. */
+/* For slot_cell: gives the slot a chunk for the site. NULL: no room, at least until section_grow, or no such site. */
 struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site);
 
-/* Counters of a site in this slot; NULL: no room, or no such site: the live table's site ids come back from the file, which is not trusted. */
-INLINE struct ht_cell *slot_cell(struct slot *slot, uint32_t site)
+/* Counters of a site in this slot; NULL: none yet, or no such site: the live table's site ids come back from the file, which is not trusted. */
+INLINE struct ht_cell *slot_cell_known(struct slot *slot, uint32_t site)
 {
     if (UNLIKELY(site >= section[HT_SITES].capacity))
         return NULL;
-    uint32_t chunk = word_acquire(&slot->chunk[site / HT_SITES_PER_CHUNK]);
-    return LIKELY(chunk) ? cell_at(chunk, site) : slot_cell_new(slot, site);
+    struct ht_cell *group = __atomic_load_n(&slot->group[site / HT_SITES_PER_CHUNK], __ATOMIC_ACQUIRE);
+    return LIKELY(group) ? group + site % HT_SITES_PER_CHUNK : NULL;
+}
+
+/* The same, made if they are not there. NULL: no room, or no such site. */
+INLINE struct ht_cell *slot_cell(struct slot *slot, uint32_t site)
+{
+    struct ht_cell *cell = slot_cell_known(slot, site);
+    return LIKELY(cell) ? cell : slot_cell_new(slot, site);
 }
 
 /* Ring events written through all slots so far. */

@@ -63,7 +63,8 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     t->ready = 0;
     t->guard = NULL;
     t->stack = (struct stack){0, 0};
-    t->clock_left = t->clock_interval = 0;
+    t->clock_left = 0;
+    t->clock_interval = 0;
     thread_take_nested(t, NULL);
     forget_counters(t);
     lay_out(t);

@@ -113,7 +113,9 @@ struct thread {
     struct stack stack;
 
     /* clock.h */
-    uint32_t clock_left, clock_interval;
+    int32_t
+        clock_left; /* events until the clock is read; 0 also while events are not to take the short way (record.c) */
+    uint32_t clock_interval;
     uint64_t now_ns;
     uint16_t birth;
 

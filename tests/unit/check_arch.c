@@ -35,6 +35,20 @@ START_TEST(four_words_at_once)
 }
 END_TEST
 
+START_TEST(sums_and_their_bit_31)
+{
+    static const uint32_t values[] = {0, 1, 0x7ffffffe, 0x7fffffff, 0x80000000u, 0x80000001u, 0xfffffffe, 0xffffffffu};
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned j = 0; j < 4; j++) { /* less than 2^31 is added */
+            uint32_t a = values[i], b = values[i], sum = values[i] + values[j];
+            arch_add(&a, values[j]);
+            ck_assert_uint_eq(a, sum);
+            ck_assert_int_eq(arch_add_turns(&b, values[j]), (values[i] ^ sum) >> 31);
+            ck_assert_uint_eq(b, sum);
+        }
+}
+END_TEST
+
 __attribute__((noinline, optimize("no-omit-frame-pointer"))) static void state_of_caller(struct regs *regs)
 {
     arch_caller(regs);
@@ -94,4 +108,5 @@ START_TEST(addresses)
 }
 END_TEST
 
-SUITE("arch", system_calls, four_words_at_once, where_a_call_comes_from, another_stack, addresses)
+SUITE("arch", system_calls, four_words_at_once, sums_and_their_bit_31, where_a_call_comes_from, another_stack,
+      addresses)

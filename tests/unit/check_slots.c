@@ -192,5 +192,27 @@ START_TEST(every_count_counts)
 }
 END_TEST
 
+/* The events are settled when the bytes are; at each instant both have the value that they should. */
+START_TEST(events_carry_with_their_bytes)
+{
+    for (uint32_t before = 0; before < 64; before++) {
+        uint64_t events = UINT64_C(0x17fffffff) - before, sum = (UINT64_C(0x2fffffff) << 32) - before;
+        struct ht_count a = {(uint32_t)events, (uint32_t)(events >> 31)}, b = {(uint32_t)sum, (uint32_t)(sum >> 31)};
+        uint32_t random = before + 1;
+        for (unsigned i = 0; i < 200; i++) {
+            uint32_t bytes = i < 100 ? 1 + stage_random(&random) % 512 : 0x7fffffff;
+            slot_count_event(&a, &b, bytes);
+            events++;
+            sum += bytes;
+            ck_assert_uint_eq(value(&a), events);
+            ck_assert_uint_eq(value(&b), sum);
+        }
+        ck_assert_uint_eq(a.hi, events >> 31);
+        count_settle(&a);
+        ck_assert_uint_eq(value(&a), events);
+    }
+}
+END_TEST
+
 SUITE("slots", fresh_slots_first, slots_of_ended_threads_are_adopted, what_cannot_be_asked_is_not_adopted, cells,
-      no_room_for_cells, no_room_for_slots, every_count_counts)
+      no_room_for_cells, no_room_for_slots, every_count_counts, events_carry_with_their_bytes)

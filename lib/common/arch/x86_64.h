@@ -20,6 +20,26 @@ INLINE void arch_pause(void)
     __asm__ volatile("pause");
 }
 
+INLINE void arch_add(uint32_t *word, uint32_t n)
+{
+    __asm__ volatile("addl %1, %0" : "+m"(*word) : "ri"(n) : "cc");
+}
+
+/* Bit 31 comes up with a signed overflow and goes down with a carry. */
+INLINE bool arch_add_turns(uint32_t *word, uint32_t n)
+{
+    __asm__ volatile goto("addl %[n], %[word]\n\t"
+                 "jo %l[turned]\n\t"
+                 "jc %l[turned]"
+                 : [word] "+m"(*word)
+                 : [n] "r"(n)
+                 : "cc"
+                 : turned);
+    return false;
+turned:
+    return true;
+}
+
 /* rsp, rbp, then the other callee-saved registers, which only hand-written code and some realigned frames build a CFA on. */
 #define ARCH_REGS 7
 #define ARCH_REGS_FAST 2
