@@ -1,4 +1,4 @@
-/* malloc and its family. */
+/* The family of malloc and free; these two are in record.c. */
 #include "hooks.h"
 
 #include "slots.h"
@@ -59,13 +59,6 @@ void hooks_realloc_done(struct thread *t, const void *p, const void *q, uint64_t
         record_alloc(t, q, size, p ? HT_EVENT_REALLOC : 0);
 }
 
-HOOK(void *, malloc, (size_t size))
-{
-    struct guard guard;
-    struct thread *t = thread_enter(&guard);
-    return hook_allocated(t, &guard, real.malloc(size), size);
-}
-
 HOOK(void *, calloc, (size_t n, size_t size))
 {
     struct guard guard;
@@ -97,7 +90,6 @@ HOOK(void *, reallocarray, (void *p, size_t n, size_t size))
         real.name arguments;                                                                                           \
         hook_freed(t, &guard, p);                                                                                      \
     }
-FREE_HOOK(free, (void *p), (p))
 FREE_HOOK(cfree, (void *p), (p))
 FREE_HOOK(free_sized, (void *p, size_t size), (p, size))
 FREE_HOOK(free_aligned_sized, (void *p, size_t alignment, size_t size), (p, alignment, size))

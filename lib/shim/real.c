@@ -336,6 +336,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     if (*loader_name && info->dlpi_name && text_equal(text_basename(info->dlpi_name), loader_name)) {
         real_facts.loader_start = start;
         real_facts.loader_end = end;
+        real_facts.loader_bytes = end - start;
     }
     if (!elf_symbols(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &object))
         return 0;

@@ -2,17 +2,16 @@
 
 #include "capture.h"
 #include "clock.h"
+#include "hooks.h"
 #include "modules.h"
-#include "real.h"
 #include "ring.h"
-#include "session.h"
 #include "slots.h"
 #include "stack.h"
 #include "tree.h"
 
 INLINE bool from_loader(uintptr_t pc)
 {
-    return pc - real_facts.loader_start < real_facts.loader_end - real_facts.loader_start;
+    return pc - real_facts.loader_start < real_facts.loader_bytes;
 }
 
 static const enum ht_loss loss_of_cut[HT_CUTS] = {
@@ -199,7 +198,7 @@ static NOINLINE void alloc_long(struct thread *t, const void *p, uint64_t size, 
         alloc(t, p, size, flags, false);
 }
 
-void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags)
+INLINE void allocated(struct thread *t, const void *p, uint64_t size, unsigned flags)
 {
     if (unusual(t, size))
         alloc_long(t, p, size, flags);
@@ -207,40 +206,49 @@ void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags
         alloc(t, p, size, flags, true);
 }
 
+void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags)
+{
+    allocated(t, p, size, flags);
+}
+
 bool record_take(const void *p, struct live_block *block)
 {
     return live_remove(arch_address((uintptr_t)p), block);
 }
 
-INLINE void freed(struct thread *t, const void *p, struct live_block block, unsigned flags, bool usual)
-{
-    if (!usual)
-        long_tick(t);
-    struct ht_cell *cell = usual ? slot_cell_known(t->slot, block.site) : NULL;
-    if (LIKELY(cell))
-        slot_count_event(&cell->frees, &cell->free_bytes, (uint32_t)block.size);
-    else
-        count_free(t, block.site, block.size);
-    ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block.size, block.site);
-    t->heap_pending -= (intptr_t)block.size;
-    if (!usual)
-        session_heap_settle(t);
-    if (from_loader(t->walk.at.pc))
-        modules_touch();
-    stack_leave(&t->stack, t->walk.at.reg[0]);
-}
-
 static NOINLINE void freed_long(struct thread *t, const void *p, struct live_block block, unsigned flags)
 {
-    freed(t, p, block, flags, false);
+    long_tick(t);
+    count_free(t, block.site, block.size);
+    t->heap_pending -= (intptr_t)block.size;
+    ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block.size, block.site);
+    session_heap_settle(t);
+}
+
+INLINE void freed(struct thread *t, const void *p, struct live_block block, unsigned flags)
+{
+    struct ht_cell *cell = slot_cell_known(t->slot, block.site);
+    if (unusual(t, block.size) || UNLIKELY(!cell)) {
+        freed_long(t, p, block, flags);
+        return;
+    }
+    slot_count_event(&cell->frees, &cell->free_bytes, (uint32_t)block.size);
+    t->heap_pending -= (intptr_t)block.size;
+    ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block.size, block.site);
+}
+
+/* After a free: who called it, and on which stack. */
+INLINE void note_caller(struct thread *t, const struct regs *caller)
+{
+    if (UNLIKELY(from_loader(caller->pc)))
+        modules_touch();
+    stack_leave(&t->stack, caller->reg[0]);
 }
 
 void record_freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
 {
-    if (unusual(t, block->size))
-        freed_long(t, p, *block, flags);
-    else
-        freed(t, p, *block, flags, true);
+    note_caller(t, &t->walk.at);
+    freed(t, p, *block, flags);
 }
 
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
@@ -248,11 +256,15 @@ void record_put_back(struct thread *t, const void *p, const struct live_block *b
     insert(t, live_reach(arch_address((uintptr_t)p), block->size), p, *block);
 }
 
-void record_unknown_free(struct thread *t)
+static COLD void lose_free(struct thread *t)
 {
     slot_lose(t->slot, session_is_forked() ? HT_LOST_INHERITED_FREE : HT_LOST_UNKNOWN_FREE, 1);
-    if (from_loader(t->walk.at.pc))
-        modules_touch();
+}
+
+void record_unknown_free(struct thread *t)
+{
+    note_caller(t, &t->walk.at);
+    lose_free(t);
 }
 
 /* What live_remove_short did not find. */
@@ -261,23 +273,59 @@ static COLD void free_slow(struct thread *t, const void *p)
     if (live_remove_slow(arch_address((uintptr_t)p), &t->block))
         freed_long(t, p, t->block, 0);
     else
-        record_unknown_free(t);
+        lose_free(t);
+}
+
+INLINE void free_of(struct thread *t, const void *p)
+{
+    struct live_block block;
+    if (LIKELY(live_remove_short(arch_address((uintptr_t)p), &block)))
+        freed(t, p, block, 0);
+    else
+        free_slow(t, p);
 }
 
 void record_free(struct thread *t, const void *p)
 {
-    struct live_block block;
-    if (UNLIKELY(!live_remove_short(arch_address((uintptr_t)p), &block)))
-        free_slow(t, p);
-    else if (unusual(t, block.size))
-        freed_long(t, p, block, 0);
-    else
-        freed(t, p, block, 0, true);
+    free_of(t, p);
+    note_caller(t, &t->walk.at);
 }
 
 bool record_is_live(const void *p)
 {
     return live_contains(arch_address((uintptr_t)p));
+}
+
+/* ---- The two hooks that nearly all events come through: with all of the short way inlined ---- */
+
+HOOK(void *, malloc, (size_t size))
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    void *p = real.malloc(size);
+    if (UNLIKELY(!t || !p))
+        return hook_allocated(t, &guard, p, size);
+    arch_caller(&t->walk.at);
+    allocated(t, p, size, 0);
+    hook_leave(t, &guard, p);
+    return p;
+}
+
+HOOK(void, free, (void *p))
+{
+    struct guard guard;
+    struct thread *t = p ? thread_enter(&guard) : NULL;
+    struct regs caller;
+    if (LIKELY(t)) {
+        t->subject = p;
+        free_of(t, p);
+        arch_caller(&caller);
+        note_caller(t, &caller);
+    } else if (p && !session_off) {
+        hooks_nested_free(p);
+    }
+    real.free(p);
+    hook_freed(t, &guard, p);
 }
 
 /* ---- Mappings ---- */

@@ -78,7 +78,8 @@ INLINE struct ht_cell *slot_cell_known(struct slot *slot, uint32_t site)
 {
     if (UNLIKELY(site >= section[HT_SITES].capacity))
         return NULL;
-    struct ht_cell *group = __atomic_load_n(&slot->group[site / HT_SITES_PER_CHUNK], __ATOMIC_ACQUIRE);
+    /* Relaxed: counters are zero from the start, there is nothing that has to be there before they are found. */
+    struct ht_cell *group = __atomic_load_n(&slot->group[site / HT_SITES_PER_CHUNK], __ATOMIC_RELAXED);
     return LIKELY(group) ? group + site % HT_SITES_PER_CHUNK : NULL;
 }
 

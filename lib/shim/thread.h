@@ -21,7 +21,7 @@ struct slot;
 struct guard {
     uintptr_t cookie;
 };
-#define GUARD_COOKIE(guard) ((uintptr_t)(guard) ^ (uintptr_t)0x5bd1e995u)
+#define GUARD_COOKIE(guard) ((uintptr_t)(guard) + (uintptr_t)0x5bd1e995u)
 
 /* Pages of the current stack that are known to be readable. */
 struct stack {

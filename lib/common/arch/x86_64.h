@@ -29,12 +29,12 @@ INLINE void arch_add(uint32_t *word, uint32_t n)
 INLINE bool arch_add_turns(uint32_t *word, uint32_t n)
 {
     __asm__ volatile goto("addl %[n], %[word]\n\t"
-                 "jo %l[turned]\n\t"
-                 "jc %l[turned]"
-                 : [word] "+m"(*word)
-                 : [n] "r"(n)
-                 : "cc"
-                 : turned);
+                          "jo %l[turned]\n\t"
+                          "jc %l[turned]"
+                          : [word] "+m"(*word)
+                          : [n] "r"(n)
+                          : "cc"
+                          : turned);
     return false;
 turned:
     return true;
