@@ -152,35 +152,36 @@ static COLD void close_stale(struct thread *t, const void *p, const struct live_
     t->heap_pending -= (intptr_t)old->size;
 }
 
-/* What live_insert_short did not do. */
-static COLD void insert(struct thread *t, struct live_heads *heads, const void *p, struct live_block given)
+/* What an insertion had to say. */
+static COLD void settle(struct thread *t, const void *p, struct live_heads *heads, struct live_block block,
+                        unsigned result)
 {
-    uintptr_t address = arch_address((uintptr_t)p);
-    struct live_block *block = &t->block, *stale = &t->stale;
-    *block = given;
-    stale->site = 0;
-    bool done = live_insert(t, heads, address, block, stale);
-    for (unsigned tries = 0; heads && !done && tries < GROW_TRIES && live_may_grow(); tries++) {
+    if (result & LIVE_STALE)
+        close_stale(t, p, &t->stale);
+    for (unsigned tries = 0; heads && result & LIVE_FULL && tries < GROW_TRIES && live_may_grow(); tries++) {
         section_grow();
-        done = live_insert(t, heads, address, block, stale);
+        result = live_insert_slow(t, heads, arch_address((uintptr_t)p), block.size, block.site, block.birth);
     }
-    if (!done)
-        lose_block(t, block->size);
-    if (stale->site)
-        close_stale(t, p, stale);
+    if (result & LIVE_FULL)
+        lose_block(t, block.size);
+}
+
+INLINE void insert(struct thread *t, const void *p, struct live_heads *heads, struct live_block block)
+{
+    unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), block.size, block.site, block.birth);
+    if (UNLIKELY(result != LIVE_DONE))
+        settle(t, p, heads, block, result);
 }
 
 INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags, bool usual)
 {
-    uintptr_t address = arch_address((uintptr_t)p);
-    struct live_heads *heads = live_reach(address, size); /* its line arrives while the stack is captured */
+    struct live_heads *heads = live_reach(arch_address((uintptr_t)p),
+                                          size); /* its line arrives while the stack is captured */
     if (!usual)
         long_tick(t);
     const struct memo *counter = counter_here(t, HT_KIND_HEAP);
-    struct live_block block = {.size = size, .site = counter->site, .birth = t->birth};
     t->heap_pending += (intptr_t)size;
-    if (UNLIKELY(!live_insert_short(heads, address, &block)))
-        insert(t, heads, p, block);
+    insert(t, p, heads, (struct live_block){size, counter->site, t->birth});
     if (usual && LIKELY(counter->cell))
         slot_count_event(&counter->cell->allocs, &counter->cell->alloc_bytes, (uint32_t)size);
     else
@@ -253,7 +254,7 @@ void record_freed(struct thread *t, const void *p, const struct live_block *bloc
 
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
 {
-    insert(t, live_reach(arch_address((uintptr_t)p), block->size), p, *block);
+    insert(t, p, live_reach(arch_address((uintptr_t)p), block->size), *block);
 }
 
 static COLD void lose_free(struct thread *t)
@@ -267,22 +268,13 @@ void record_unknown_free(struct thread *t)
     lose_free(t);
 }
 
-/* What live_remove_short did not find. */
-static COLD void free_slow(struct thread *t, const void *p)
-{
-    if (live_remove_slow(arch_address((uintptr_t)p), &t->block))
-        freed_long(t, p, t->block, 0);
-    else
-        lose_free(t);
-}
-
 INLINE void free_of(struct thread *t, const void *p)
 {
     struct live_block block;
-    if (LIKELY(live_remove_short(arch_address((uintptr_t)p), &block)))
+    if (LIKELY(live_remove(arch_address((uintptr_t)p), &block)))
         freed(t, p, block, 0);
     else
-        free_slow(t, p);
+        lose_free(t);
 }
 
 void record_free(struct thread *t, const void *p)

@@ -119,7 +119,9 @@ struct thread {
     uint64_t now_ns;
     uint16_t birth;
 
-    uint32_t line_next, line_end; /* live.h: this thread's run of unused lines */
+    /* live.h: this thread's run of unused lines, and the line that it began last for small blocks, with its region */
+    uint32_t line_next, line_end, line_begun;
+    uintptr_t line_region;
     intptr_t heap_pending;        /* bytes not yet in the process's sum */
 
     /* What the hook at work is about, and what was called inside it (hooks.h). */
@@ -128,12 +130,12 @@ struct thread {
     uint32_t nested_count;             /* places in use */
 
     struct walk walk;
-    struct live_block block, stale; /* that record.c is about */
-    struct live_block old;          /* what a realloc took out; known: it was there */
+    struct live_block stale; /* that record.c is about */
+    struct live_block old;   /* what a realloc took out; known: it was there */
     bool old_known;
     struct maps_taken taken;
     struct ht_event event; /* being written (ring.c) */
-    struct rule rule[THREAD_RULES];
+    _Alignas(16) struct rule rule[THREAD_RULES]; /* and so the arrays behind it: an index is then scaled only once */
     struct child child[THREAD_CHILDREN];
     struct memo memo[THREAD_MEMOS];
     struct memo other; /* the last one that belongs in no other place */

@@ -14,6 +14,11 @@ static struct thread *t;
 
 static void begin(uint32_t lines)
 {
+    for (size_t i = 0; i < ARRAY_LEN(live_root); i++)
+        if (live_root[i]) {
+            memory_unmap(live_root[i], sizeof *live_root[i]);
+            live_root[i] = NULL;
+        }
     stage_tables(lines);
     ck_assert(live_init(lines));
     t = stage_thread(0);
@@ -24,13 +29,16 @@ enum result { INSERTED, REPLACED, FULL };
 static enum result put(struct thread *thread, uintptr_t address, const struct live_block *block, struct live_block *old)
 {
     struct live_heads *heads = live_reach(address, block->size);
+    unsigned result = live_insert(thread, heads, address, block->size, block->site, block->birth);
     old->site = 0;
-    if (!live_insert(thread, heads, address, block, old)) {
+    if (result & LIVE_STALE)
+        *old = thread->stale;
+    if (result & LIVE_FULL) {
         section_grow();
-        if (!live_insert(thread, heads, address, block, old))
-            return FULL;
+        result = live_insert(thread, heads, address, block->size, block->site, block->birth);
+        ck_assert_often(!(result & LIVE_STALE));
     }
-    return old->site ? REPLACED : INSERTED;
+    return result & LIVE_FULL ? FULL : old->site ? REPLACED : INSERTED;
 }
 
 static enum result insert(uintptr_t address, uint64_t size, uint32_t site, struct live_block *old)
