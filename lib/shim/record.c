@@ -78,19 +78,14 @@ INLINE const struct memo *counter_here(struct thread *t, enum ht_kind kind)
 }
 
 /* One event of `size` bytes in two counters of a cell. */
-static void count(struct thread *t, struct ht_cell *cell, uint64_t size, bool alloc)
+INLINE void count(struct thread *t, struct ht_cell *cell, uint64_t size, bool alloc)
 {
-    struct slot *slot = t->slot;
-    if (UNLIKELY(!cell)) {
-        slot_lose(slot, HT_LOST_CELL_FULL, 1);
-        return;
-    }
-    struct ht_count *events = alloc ? &cell->allocs : &cell->frees;
-    struct ht_count *bytes = alloc ? &cell->alloc_bytes : &cell->free_bytes;
-    if (!slot->shared)
-        count_settle(events); /* the short way may not have done so */
-    slot_add(slot, events, 1);
-    slot_add(slot, bytes, size);
+    if (UNLIKELY(!cell))
+        slot_lose(t->slot, HT_LOST_CELL_FULL, 1);
+    else if (alloc)
+        slot_count_any(t->slot, &cell->allocs, &cell->alloc_bytes, size);
+    else
+        slot_count_any(t->slot, &cell->frees, &cell->free_bytes, size);
 }
 
 static void count_free(struct thread *t, uint32_t site, uint64_t size)
@@ -166,13 +161,6 @@ static COLD void settle(struct thread *t, const void *p, struct live_heads *head
         lose_block(t, block.size);
 }
 
-INLINE void insert(struct thread *t, const void *p, struct live_heads *heads, struct live_block block)
-{
-    unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), block.size, block.site, block.birth);
-    if (UNLIKELY(result != LIVE_DONE))
-        settle(t, p, heads, block, result);
-}
-
 INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags, bool usual)
 {
     struct live_heads *heads = live_reach(arch_address((uintptr_t)p),
@@ -181,7 +169,9 @@ INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags
         long_tick(t);
     const struct memo *counter = counter_here(t, HT_KIND_HEAP);
     t->heap_pending += (intptr_t)size;
-    insert(t, p, heads, (struct live_block){size, counter->site, t->birth});
+    unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), size, counter->site, t->birth);
+    if (UNLIKELY(result != LIVE_DONE))
+        settle(t, p, heads, (struct live_block){size, counter->site, t->birth}, result);
     if (usual && LIKELY(counter->cell))
         slot_count_event(&counter->cell->allocs, &counter->cell->alloc_bytes, (uint32_t)size);
     else
@@ -220,7 +210,7 @@ bool record_take(const void *p, struct live_block *block)
 static NOINLINE void freed_long(struct thread *t, const void *p, struct live_block block, unsigned flags)
 {
     long_tick(t);
-    count_free(t, block.site, block.size);
+    count(t, cell_of(t, block.site), block.size, false);
     t->heap_pending -= (intptr_t)block.size;
     ring_write(t, HT_EVENT_FREE, flags, (uintptr_t)p, block.size, block.site);
     session_heap_settle(t);
@@ -254,7 +244,9 @@ void record_freed(struct thread *t, const void *p, const struct live_block *bloc
 
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
 {
-    insert(t, p, live_reach(arch_address((uintptr_t)p), block->size), *block);
+    uintptr_t address = arch_address((uintptr_t)p);
+    struct live_heads *heads = live_reach(address, block->size);
+    settle(t, p, heads, *block, live_insert(t, heads, address, block->size, block->site, block->birth));
 }
 
 static COLD void lose_free(struct thread *t)

@@ -66,6 +66,14 @@ struct slot *slots_attach(uint32_t tid)
     return slots_shared();
 }
 
+COLD void slot_count_slow(struct slot *slot, struct ht_count *events, struct ht_count *sum, uint64_t bytes)
+{
+    if (!slot->shared)
+        count_settle(events); /* slot_count_event may not have done so yet */
+    slot_add(slot, events, 1);
+    slot_add(slot, sum, bytes);
+}
+
 struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site)
 {
     uint32_t group = site / HT_SITES_PER_CHUNK;

@@ -63,6 +63,17 @@ INLINE void slot_count_event(struct ht_count *events, struct ht_count *sum, uint
     }
 }
 
+void slot_count_slow(struct slot *slot, struct ht_count *events, struct ht_count *sum, uint64_t bytes);
+
+/* The same of any size, and in the shared slot, too. */
+INLINE void slot_count_any(struct slot *slot, struct ht_count *events, struct ht_count *sum, uint64_t bytes)
+{
+    if (LIKELY(!slot->shared && bytes - 1 < 0x7fffffff))
+        slot_count_event(events, sum, (uint32_t)bytes);
+    else
+        slot_count_slow(slot, events, sum, bytes);
+}
+
 /* Counters of a site in a chunk (index + 1). */
 INLINE struct ht_cell *cell_at(uint32_t chunk, uint32_t site)
 {
