@@ -18,6 +18,7 @@
  *                         names that begin with ARCH_SIGNAL_ say in which words of that frame the registers are
  *   arch_saved            type of a save slot's offset in struct rule; sizeof(arch_saved) * (ARCH_REGS - 1) <= 8
  *   arch_caller(regs)     state of the caller of the function that expands it, which must keep a frame pointer
+ *   ARCH_CALLER_PC, ARCH_CALLER_SP  two of it, for which no frame pointer is needed
  *   arch_here(regs)       state at this very place, all ARCH_REGS of it
  *   arch_on_stack(f, a, top)  calls f(a) on another stack that ends at `top`, 16-byte aligned
  *   arch_equal4(w, v)     bit i is set where w[i] == v: four words, compared without a branch
@@ -37,6 +38,9 @@
 #else
 #include "arch/generic.h"
 #endif
+
+#define ARCH_CALLER_PC ((uintptr_t)__builtin_return_address(0))
+#define ARCH_CALLER_SP ((uintptr_t)__builtin_dwarf_cfa())
 
 #if ARCH_SYSCALLS
 /* Where a walk stands: the address of the next instruction (a return address, or an interrupted one) and registers. */

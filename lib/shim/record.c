@@ -229,16 +229,16 @@ INLINE void freed(struct thread *t, const void *p, struct live_block block, unsi
 }
 
 /* After a free: who called it, and on which stack. */
-INLINE void note_caller(struct thread *t, const struct regs *caller)
+INLINE void note_caller(struct thread *t, uintptr_t pc, uintptr_t sp)
 {
-    if (UNLIKELY(from_loader(caller->pc)))
+    if (UNLIKELY(from_loader(pc)))
         modules_touch();
-    stack_leave(&t->stack, caller->reg[0]);
+    stack_leave(&t->stack, sp);
 }
 
 void record_freed(struct thread *t, const void *p, const struct live_block *block, unsigned flags)
 {
-    note_caller(t, &t->walk.at);
+    note_caller(t, t->walk.at.pc, t->walk.at.reg[0]);
     freed(t, p, *block, flags);
 }
 
@@ -256,7 +256,7 @@ static COLD void lose_free(struct thread *t)
 
 void record_unknown_free(struct thread *t)
 {
-    note_caller(t, &t->walk.at);
+    note_caller(t, t->walk.at.pc, t->walk.at.reg[0]);
     lose_free(t);
 }
 
@@ -272,7 +272,7 @@ INLINE void free_of(struct thread *t, const void *p)
 void record_free(struct thread *t, const void *p)
 {
     free_of(t, p);
-    note_caller(t, &t->walk.at);
+    note_caller(t, t->walk.at.pc, t->walk.at.reg[0]);
 }
 
 bool record_is_live(const void *p)
@@ -299,12 +299,10 @@ HOOK(void, free, (void *p))
 {
     struct guard guard;
     struct thread *t = p ? thread_enter(&guard) : NULL;
-    struct regs caller;
     if (LIKELY(t)) {
         t->subject = p;
         free_of(t, p);
-        arch_caller(&caller);
-        note_caller(t, &caller);
+        note_caller(t, ARCH_CALLER_PC, ARCH_CALLER_SP);
     } else if (p && !session_off) {
         hooks_nested_free(p);
     }

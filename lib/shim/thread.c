@@ -140,7 +140,7 @@ static bool is_stale(struct thread *t, const struct guard *guard)
                stack_readable(&t->stack, now);
     /* Deeper: another hook's frame may lie where the cookie was. Its memory is read only if it is known to be there. */
     return then - now < SAME_STACK && stack_enter(&t->stack, now) && stack_readable(&t->stack, then) &&
-           t->guard->cookie != GUARD_COOKIE(t->guard);
+           t->guard->cookie != GUARD_COOKIE;
 }
 
 COLD struct thread *thread_enter_slow(struct guard *guard)
@@ -169,7 +169,7 @@ COLD struct thread *thread_enter_slow(struct guard *guard)
             return NULL;
         }
     }
-    guard->cookie = GUARD_COOKIE(guard);
+    guard->cookie = GUARD_COOKIE;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     t->guard = guard;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

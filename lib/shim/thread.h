@@ -21,7 +21,7 @@ struct slot;
 struct guard {
     uintptr_t cookie;
 };
-#define GUARD_COOKIE(guard) ((uintptr_t)(guard) + (uintptr_t)0x5bd1e995u)
+#define GUARD_COOKIE ((uintptr_t)0x5bd1e995u)
 
 /* Pages of the current stack that are known to be readable. */
 struct stack {
@@ -113,8 +113,7 @@ struct thread {
     struct stack stack;
 
     /* clock.h */
-    int32_t
-        clock_left; /* events until the clock is read; 0 also while events are not to take the short way (record.c) */
+    int32_t clock_left; /* events until the clock is read; 0 also while none takes the short way (record.c) */
     uint32_t clock_interval;
     uint64_t now_ns;
     uint16_t birth;
@@ -122,19 +121,19 @@ struct thread {
     /* live.h: this thread's run of unused lines, and the line that it began last for small blocks, with its region */
     uint32_t line_next, line_end, line_begun;
     uintptr_t line_region;
-    intptr_t heap_pending;        /* bytes not yet in the process's sum */
+    intptr_t heap_pending; /* bytes not yet in the process's sum */
 
     /* What the hook at work is about, and what was called inside it (hooks.h). */
     const void *subject;
     const void *nested[THREAD_NESTED]; /* blocks that were handed out inside; NULL: free place */
     uint32_t nested_count;             /* places in use */
+    bool old_known;                    /* a realloc has taken out `old` */
+    struct live_block old;
 
     struct walk walk;
     struct live_block stale; /* that record.c is about */
-    struct live_block old;   /* what a realloc took out; known: it was there */
-    bool old_known;
     struct maps_taken taken;
-    struct ht_event event; /* being written (ring.c) */
+    struct ht_event event;                       /* being written (ring.c) */
     _Alignas(16) struct rule rule[THREAD_RULES]; /* and so the arrays behind it: an index is then scaled only once */
     struct child child[THREAD_CHILDREN];
     struct memo memo[THREAD_MEMOS];
@@ -166,7 +165,7 @@ INLINE struct thread *thread_enter(struct guard *guard)
     struct thread *t = thread_self;
     if (UNLIKELY(!t || !t->ready || t->guard))
         return session_off ? NULL : thread_enter_slow(guard);
-    guard->cookie = GUARD_COOKIE(guard);
+    guard->cookie = GUARD_COOKIE;
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that sees the guard sees its cookie */
     t->guard = guard;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
