@@ -95,7 +95,8 @@ static void count_free(struct thread *t, uint32_t site, uint64_t size)
 
 /*
  * The short way of an event is for small blocks, in a thread with a slot of its own, while the recording is not paused and the clock not due. Slot and
- * pause are looked at when the clock is due; as long as one of them is unusual, it stays due.
+ * pause are looked at when the clock is due; as long as one of them is unusual, it stays due. Between two looks, small blocks change the heap by
+ * CLOCK_INTERVAL_MAX * LIVE_LARGE at most, which with what may be pending is below the 64 KiB that format.h grants a thread.
  */
 INLINE void tick(struct thread *t)
 {
@@ -108,6 +109,7 @@ INLINE void tick(struct thread *t)
 }
 
 /* True: the event takes the long way, which does the rest of `tick`. */
+_Static_assert(CLOCK_INTERVAL_MAX *LIVE_LARGE + SESSION_PENDING_MAX <= 64u << 10, "precision of the peak");
 INLINE bool unusual(struct thread *t, uint64_t size)
 {
     return UNLIKELY(--t->clock_left < 0) || UNLIKELY(size - 1 >= LIVE_LARGE);
@@ -163,8 +165,8 @@ static COLD void settle(struct thread *t, const void *p, struct live_heads *head
 
 INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags, bool usual)
 {
-    struct live_heads *heads = live_reach(arch_address((uintptr_t)p),
-                                          size); /* its line arrives while the stack is captured */
+    /* The block's line arrives while the stack is captured. */
+    struct live_heads *heads = live_reach(arch_address((uintptr_t)p), size);
     if (!usual)
         long_tick(t);
     const struct memo *counter = counter_here(t, HT_KIND_HEAP);
@@ -280,7 +282,12 @@ bool record_is_live(const void *p)
     return live_contains(arch_address((uintptr_t)p));
 }
 
-/* ---- The two hooks that nearly all events come through: with all of the short way inlined ---- */
+/* ---- malloc and free ---- */
+
+/*
+ * Nearly all events come through these two hooks, so they are here, with the whole of the short way inlined. arch_caller reads the frame, which makes the
+ * compiler keep a frame pointer in malloc; free can do without.
+ */
 
 HOOK(void *, malloc, (size_t size))
 {
