@@ -19,7 +19,7 @@
  *   arch_here(regs)       state at this very place, all ARCH_REGS of it
  *   arch_on_stack(f, a, top)  calls f(a) on another stack that ends at `top`, 16-byte aligned
  *   arch_equal4(w, v)     bit i is set where w[i] == v: four words, compared without a branch
- *   arch_load16(a, b, c, d)  four times four words; arch_equal16(sixteen, v): the same of all of them, those of `a` in the lowest bits
+ *   arch_search(a, b, c, d, e, v)  five times four words. Bits 0-11: which of those of a, b and c are 0; above: not 0 if any of the twenty is v
  *   arch_pc(raw)          return address without what the processor adds to it (pointer authentication)
  *   arch_address(p)       address without its tag bits
  */

@@ -2,22 +2,34 @@
 
 #include "memory.h"
 
+#include "sys.h"
+#include <linux/mman.h>
+
 #define LINES_PER_RUN 64u /* a thread takes 4 KiB of lines at a time: no false sharing */
+#define SPARE_HEADS 4u
 #define GRANULES (1u << (HT_REGION_SHIFT - LIVE_GRANULE_SHIFT)) /* of a region */
 
-struct live_heads **live_root[LIVE_LEVEL_SLOTS];
+struct live_heads *live_root[1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT)];
 uint32_t *live_following;
+
+/* Memory of which little may ever be used: a huge page would be more than all else. */
+static void *map_sparse(size_t bytes)
+{
+    void *memory = memory_map(bytes);
+    if (memory)
+        sys_advise(memory, bytes, MADV_NOHUGEPAGE);
+    return memory;
+}
 
 bool live_init(uint32_t lines_max)
 {
     static uint32_t capacity;
-    for (uint32_t i = 0; live_following && i < LIVE_LEVEL_SLOTS; i++) /* in a fork child */
-        live_root[i] = NULL;
     if (!live_following || capacity < lines_max) {
-        live_following = memory_map((size_t)lines_max * sizeof *live_following);
+        live_following = map_sparse((size_t)lines_max * sizeof *live_following);
         capacity = lines_max;
     }
     section[HT_LINES].claimed = 0;
+    section[HT_LINES].capacity = MIN(section[HT_LINES].capacity, LIVE_LINES_MAX);
     if (!live_following || !section_reach(&section[HT_LINES], 1))
         return false;
     for (unsigned i = 0; i < HT_LINE_ENTRIES; i++)
@@ -25,36 +37,86 @@ bool live_init(uint32_t lines_max)
     return true;
 }
 
-/* What *slot points to, made if it is not there. NULL: no memory. */
-static COLD void *make_level(void *slot, size_t bytes)
+/* For when no more system call may be made. */
+static struct live_heads *spare[SPARE_HEADS];
+
+static COLD struct live_heads *take_spare(void)
 {
-    void **at = slot;
-    void *there = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-    if (there)
-        return there;
-    void *fresh = memory_piece(bytes);
-    if (fresh && __atomic_compare_exchange_n(at, &there, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        there = fresh;
-    return there;
+    struct live_heads *heads = NULL;
+    for (unsigned i = 0; i < SPARE_HEADS && !heads; i++)
+        heads = __atomic_exchange_n(&spare[i], NULL, __ATOMIC_ACQ_REL);
+    return heads;
+}
+
+static COLD void give_back(struct live_heads *heads)
+{
+    struct live_heads *none = NULL;
+    for (unsigned i = 0; i < SPARE_HEADS; i++, none = NULL)
+        if (__atomic_compare_exchange_n(&spare[i], &none, heads, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return;
+    memory_unmap(heads, sizeof *heads);
 }
 
 COLD struct live_heads *live_make_heads(uintptr_t address)
 {
-    uint64_t at = (uint64_t)address >> LIVE_HEADS_SHIFT;
-    if (at >> (2 * LIVE_LEVEL_BITS))
-        return NULL;
-    struct live_heads **middle = make_level(&live_root[at >> LIVE_LEVEL_BITS],
-                                            LIVE_LEVEL_SLOTS * sizeof(struct live_heads *));
-    return middle ? make_level(&middle[at % LIVE_LEVEL_SLOTS], sizeof(struct live_heads)) : NULL;
+    uintptr_t at = address >> LIVE_HEADS_SHIFT;
+    struct live_heads *there = NULL, *fresh = NULL;
+    if (at < ARRAY_LEN(live_root))
+        fresh = sys_frozen() ? take_spare() : map_sparse(sizeof *fresh);
+    if (!fresh || __atomic_compare_exchange_n(&live_root[at], &there, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return fresh;
+    give_back(fresh); /* another thread was faster */
+    return there;
+}
+
+COLD void live_reserve(void)
+{
+    for (unsigned i = 0; i < SPARE_HEADS; i++) {
+        struct live_heads *heads = map_sparse(sizeof *heads);
+        if (heads)
+            give_back(heads);
+    }
 }
 
 /* ---- One chain ---- */
 
-/* Empty entries in which a block of this size may begin, as bits: one of 4 GiB or more needs entries 0 and 1. */
-static unsigned room_in(uint32_t id, uint64_t size)
+/* An entry; line 0: none. */
+struct place {
+    uint32_t line;
+    size_t entry;
+};
+
+/* A live block's entry in a chain, or in what follows it. */
+INLINE struct place find_in(uint32_t chain, uint32_t wanted)
 {
-    unsigned empty = live_equal(id, 0);
-    return size >> 32 && (empty & 3) != 3 ? 0 : size >> 32 ? 1 : empty;
+    for (uint32_t id = LIVE_FIRST(chain); id; id = live_following[id]) {
+        unsigned same = arch_equal4(live_line(id)->tag, wanted);
+        if (same)
+            return (struct place){id, (unsigned)__builtin_ctz(same)};
+    }
+    return (struct place){0, 0};
+}
+
+/* A live address's entry, whatever the block's size was. Where the short way did not find it, it is a large one's, mostly. */
+INLINE struct place find(struct live_heads *heads, uintptr_t address)
+{
+    uint32_t wanted = live_tag(HT_TAG_LIVE, address);
+    struct place place = find_in(word_acquire(live_region(heads, address)), wanted);
+    return place.line ? place : find_in(word_acquire(live_granule(heads, address)), wanted);
+}
+
+static struct live_block take(struct place place)
+{
+    struct ht_line *line = live_line(place.line);
+    word_acquire(&line->tag[place.entry]); /* what was stored before it is there */
+    struct live_block block = {line->size[place.entry], line->site[place.entry], line->birth[place.entry]};
+    if (UNLIKELY(HT_TAG_STATE(word_get(&line->tag[1])) == HT_TAG_HIGH) && place.entry == 0) {
+        block.size |= (uint64_t)line->size[1] << 32;
+        word_publish(&line->tag[0], HT_TAG_BUSY); /* it must not be filled again while entry 1 would be read with it */
+        word_publish(&line->tag[1], 0);
+    }
+    word_publish(&line->tag[place.entry], 0);
+    return block;
 }
 
 static void set_high(struct ht_line *line, uint64_t size)
@@ -63,87 +125,71 @@ static void set_high(struct ht_line *line, uint64_t size)
     word_publish(&line->tag[1], HT_TAG_HIGH);
 }
 
-/* Fills an entry that was seen to be empty. False: another thread was faster. */
-static bool put(uint32_t id, unsigned entry, uintptr_t address, const struct live_block *block)
+/* A block of 4 GiB or more needs entries 0 and 1. False: another thread was faster, perhaps. */
+static COLD bool put_high(const struct thread *t, struct ht_line *line, uintptr_t address, uint64_t size, uint32_t site)
 {
-    struct ht_line *line = live_line(id);
-    if (!live_claim(line, entry, address))
+    if (!live_claim(line, 0))
         return false;
-    if (block->size >> 32) {
-        if (!word_swap(&line->tag[1], 0, HT_TAG_BUSY)) {
-            word_publish(&line->tag[entry], 0);
-            return false;
-        }
-        set_high(line, block->size);
+    if (!live_claim(line, 1)) {
+        word_publish(&line->tag[0], 0);
+        return false;
     }
-    live_fill(line, entry, address, block);
+    set_high(line, size);
+    live_fill(t, line, 0, address, (uint32_t)size, site);
     return true;
 }
 
-static bool put_in_chain(const uint32_t *head, uintptr_t address, const struct live_block *block)
+static bool put_in_chain(const struct thread *t, uint32_t chain, uintptr_t address, uint64_t size, uint32_t site)
 {
-    for (uint32_t id = word_acquire(head); id; id = live_following[id]) {
-        unsigned room = room_in(id, block->size);
-        if (room && put(id, (unsigned)__builtin_ctz(room), address, block))
+    unsigned entries = LIVE_ENTRIES(chain), left = entries < LIVE_ENTRIES_MAX ? entries / HT_LINE_ENTRIES : UINT32_MAX;
+    for (uint32_t id = LIVE_FIRST(chain); id && left > 0; id = live_following[id], left--) {
+        struct ht_line *line = live_line(id);
+        unsigned empty = arch_equal4(line->tag, 0);
+        if (!empty)
+            continue;
+        size_t entry = (unsigned)__builtin_ctz(empty);
+        if (UNLIKELY(size >> 32) ? put_high(t, line, address, size, site) : live_claim(line, entry)) {
+            if (LIKELY(!(size >> 32)))
+                live_fill(t, line, entry, address, (uint32_t)size, site);
             return true;
-    }
-    return false;
-}
-
-/* A live address's entry in one chain; 0: it is not there. */
-static uint32_t search(const uint32_t *head, uintptr_t address, unsigned *entry)
-{
-    const uint32_t wanted = live_tag(HT_TAG_LIVE, address);
-    for (uint32_t id = word_acquire(head); id; id = live_following[id]) {
-        unsigned same = live_equal(id, wanted);
-        if (same) {
-            *entry = (unsigned)__builtin_ctz(same);
-            return id;
         }
     }
-    return 0;
-}
-
-/* The same, whatever the block's size was. */
-static uint32_t find(struct live_heads *heads, uintptr_t address, unsigned *entry)
-{
-    if (!heads)
-        return 0;
-    uint32_t id = search(live_granule(heads, address), address, entry);
-    return id ? id : search(live_region(heads, address), address, entry);
+    return false;
 }
 
 /* ---- A block whose chain has no room ---- */
 
-/*
- * A line with room that another chain of the same region begins with, or has second, becomes the first of this chain: if no line of this chain is lost by
- * that, and it does not get longer than two lines.
- */
-static bool borrow(uint32_t *head, const uint32_t *other, uint64_t size)
+/* A chain that begins with this line and goes on with what the line is linked to. */
+static uint32_t longer(uint32_t id, uint32_t chain)
 {
-    uint32_t own = word_acquire(head), first = word_acquire(other);
-    for (int place = 0; first && place < 2; place++, first = live_following[first]) {
-        uint32_t second = live_following[first];
-        if ((!own || own == second) && !live_following[second] && room_in(first, size))
-            return word_swap(head, own, first);
-    }
-    return false;
+    return LIVE_CHAIN(id, MIN(LIVE_ENTRIES(chain) + HT_LINE_ENTRIES, LIVE_ENTRIES_MAX));
 }
 
-/* Blocks come up one behind the other, mostly: the granule before is asked first. */
-static bool borrow_from_neighbours(struct live_heads *heads, uint32_t *head, uintptr_t address, uint64_t size)
+/* Puts a block in a line of another granule of the same region, which becomes the first of this chain: if no line of this chain is lost by that. */
+INLINE bool share(const struct thread *t, uint32_t *head, uint32_t id, uintptr_t address, uint32_t size, uint32_t site)
 {
-    const uint32_t *granule = live_granule(heads, address), *region = live_region(heads, address);
-    uint32_t place = address >> LIVE_GRANULE_SHIFT & (GRANULES - 1);
-    return (place > 0 && borrow(head, granule - 1, size)) ||
-           (place < GRANULES - 1 && borrow(head, granule + 1, size)) ||
-           (region != head ? borrow(head, region, size) : borrow(head, granule, size));
+    uint32_t chain = word_acquire(head);
+    if (chain && LIVE_FIRST(chain) != live_following[id])
+        return false;
+    struct ht_line *line = live_line(id);
+    unsigned empty = arch_equal4(line->tag, 0);
+    if (!empty)
+        return false;
+    size_t entry = (unsigned)__builtin_ctz(empty);
+    if (!live_claim(line, entry))
+        return false;
+    if (!word_swap(head, chain, longer(id, chain))) {
+        word_publish(&line->tag[entry], 0);
+        return false;
+    }
+    live_fill(t, line, entry, address, size, site);
+    return true;
 }
 
 /* A line of this thread's run. */
 static uint32_t new_line(struct thread *t)
 {
-    if (t->line_next == t->line_end) {
+    if (UNLIKELY(t->line_next == t->line_end)) {
         uint32_t run = section_claim(&section[HT_LINES], LINES_PER_RUN);
         if (run == SECTION_FULL)
             return SECTION_FULL;
@@ -153,55 +199,70 @@ static uint32_t new_line(struct thread *t)
     return t->line_next++;
 }
 
-static bool put_in_new_line(struct thread *t, uint32_t *head, uintptr_t address, const struct live_block *block)
+INLINE unsigned put_in_new_line(struct thread *t, uint32_t *head, uintptr_t address, uint64_t size, uint32_t site)
 {
     uint32_t id = new_line(t);
-    if (id == SECTION_FULL)
-        return false;
+    if (UNLIKELY(id == SECTION_FULL))
+        return LIVE_FULL;
     struct ht_line *line = live_line(id);
     uint64_t region = (uint64_t)address >> HT_REGION_SHIFT;
     line->region_lo = (uint32_t)region;
     line->region_hi = (uint16_t)(region >> 32);
-    if (block->size >> 32)
-        set_high(line, block->size);
-    live_fill(line, 0, address, block);
-    uint32_t first = word_get(head);
+    if (UNLIKELY(size >> 32))
+        set_high(line, size);
+    live_fill(t, line, 0, address, (uint32_t)size, site);
+    uint32_t chain = word_get(head);
     do {
-        live_following[id] = first;
-    } while (!__atomic_compare_exchange_n(head, &first, id, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-    return true;
+        live_following[id] = LIVE_FIRST(chain);
+    } while (!__atomic_compare_exchange_n(head, &chain, longer(id, chain), true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    return LIVE_DONE;
+}
+
+/* Blocks come up one behind the other, mostly: the line that this thread began last is asked first, then the granule before. */
+unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t address, uint32_t size, uint32_t site)
+{
+    uint32_t *head = live_granule(heads, address);
+    uintptr_t region = address >> HT_REGION_SHIFT;
+    uint32_t place = address >> LIVE_GRANULE_SHIFT & (GRANULES - 1);
+    const uint32_t near[] = {region == t->line_region ? t->line_begun : 0,
+                             place > 0 ? LIVE_FIRST(word_acquire(head - 1)) : 0,
+                             place < GRANULES - 1 ? LIVE_FIRST(word_acquire(head + 1)) : 0};
+    for (unsigned i = 0; i < ARRAY_LEN(near); i++)
+        if (share(t, head, near[i], address, size, site))
+            return LIVE_DONE;
+    unsigned result = put_in_new_line(t, head, address, size, site);
+    if (result == LIVE_DONE) {
+        t->line_region = region;
+        t->line_begun = t->line_next - 1;
+    }
+    return result;
 }
 
 /* ---- The long way ---- */
 
-COLD bool live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address,
-                           const struct live_block *block, struct live_block *stale)
+unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site)
 {
-    uint32_t *head = block->size > LIVE_LARGE ? live_region(heads, address) : live_granule(heads, address);
-    unsigned entry;
-    uint32_t id = find(heads, address, &entry);
-    if (id)
-        live_take(live_line(id), entry, stale);
-    if (put_in_chain(head, address, block))
-        return true;
-    if (borrow_from_neighbours(heads, head, address, block->size) && put_in_chain(head, address, block))
-        return true;
-    return put_in_new_line(t, head, address, block);
+    struct place place = find(heads, address);
+    unsigned result = place.line ? LIVE_STALE : LIVE_DONE;
+    if (UNLIKELY(place.line))
+        t->stale = take(place);
+    uint32_t *head = size > LIVE_LARGE ? live_region(heads, address) : live_granule(heads, address);
+    if (!put_in_chain(t, word_acquire(head), address, size, site))
+        result |= size > LIVE_LARGE ? put_in_new_line(t, head, address, size, site)
+                                    : live_insert_new(t, heads, address, (uint32_t)size, site);
+    return result;
 }
 
-COLD bool live_remove_slow(uintptr_t address, struct live_block *block)
+struct live_block live_remove_slow(uintptr_t address)
 {
-    unsigned entry;
-    uint32_t id = find(live_heads_of(address), address, &entry);
-    if (id)
-        live_take(live_line(id), entry, block);
-    return id != 0;
+    struct place place = find(live_heads_of(address), address);
+    return place.line ? take(place) : (struct live_block){0};
 }
 
 bool live_contains(uintptr_t address)
 {
-    unsigned entry;
-    return find(live_heads_of(address), address, &entry) != 0;
+    struct live_heads *heads = live_heads_of(address);
+    return heads && find(heads, address).line;
 }
 
 bool live_may_grow(void)

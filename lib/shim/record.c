@@ -133,34 +133,32 @@ static COLD void close_stale(struct thread *t, const void *p, const struct live_
     session_heap_take(t, old->size);
 }
 
-/* t->block. */
-static COLD bool insert_after_growth(struct thread *t, struct live_heads *heads, uintptr_t address)
+/* What an insertion had to say. False: the block is not in the table. */
+static COLD bool settle(struct thread *t, const void *p, struct live_heads *heads, uint64_t size, uint32_t site,
+                        unsigned result)
 {
-    bool done = false;
-    for (unsigned tries = 0; heads && !done && tries < GROW_TRIES && live_may_grow(); tries++) {
+    if (result & LIVE_STALE)
+        close_stale(t, p, &t->stale);
+    for (unsigned tries = 0; heads && result & LIVE_FULL && tries < GROW_TRIES && live_may_grow(); tries++) {
         section_grow();
-        done = live_insert(t, heads, address, &t->block, &t->stale);
+        result = live_insert_slow(t, heads, arch_address((uintptr_t)p), size, site);
     }
-    return done;
+    if (result & LIVE_FULL)
+        lose_block(t, size);
+    return !(result & LIVE_FULL);
 }
 
 void record_alloc(struct thread *t, const void *p, uint64_t size, unsigned flags)
 {
-    struct live_block *block = &t->block, *stale = &t->stale;
     uintptr_t address = arch_address((uintptr_t)p);
     if (pass_over(t))
         return;
-    struct live_heads *heads = live_reach(address, size); /* its line arrives while the stack is captured */
+    struct live_heads *heads = live_reach(address); /* its line arrives while the stack is captured */
     tick(t);
     const struct memo *counter = counter_here(t, HT_KIND_HEAP);
-    *block = (struct live_block){.size = size, .site = counter->site, .birth = t->birth};
-    stale->site = 0;
-    if (LIKELY(live_insert(t, heads, address, block, stale)) || insert_after_growth(t, heads, address))
+    unsigned result = live_insert(t, heads, address, size, counter->site);
+    if (LIKELY(result == LIVE_DONE) || settle(t, p, heads, size, counter->site, result))
         session_heap_add(t, size);
-    else
-        lose_block(t, size);
-    if (UNLIKELY(stale->site))
-        close_stale(t, p, stale);
     count(t, counter->cell, size, true);
     ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, counter->site);
 }
@@ -189,10 +187,13 @@ void record_freed(struct thread *t, const void *p, const struct live_block *bloc
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
 {
     uintptr_t address = arch_address((uintptr_t)p);
-    struct live_heads *heads = live_reach(address, block->size);
-    t->block = *block;
-    if (!live_insert(t, heads, address, block, &t->stale) && !insert_after_growth(t, heads, address))
-        lose_block(t, block->size);
+    struct live_heads *heads = live_reach(address);
+    uint16_t now = t->birth;
+    t->birth = block->birth;
+    unsigned result = live_insert(t, heads, address, block->size, block->site);
+    if (result != LIVE_DONE)
+        settle(t, p, heads, block->size, block->site, result);
+    t->birth = now;
 }
 
 void record_unknown_free(struct thread *t)
@@ -204,8 +205,9 @@ void record_unknown_free(struct thread *t)
 
 void record_free(struct thread *t, const void *p)
 {
-    if (LIKELY(record_take(p, &t->block)))
-        freed(t, p, &t->block, 0);
+    struct live_block block;
+    if (LIKELY(live_remove(arch_address((uintptr_t)p), &block)))
+        freed(t, p, &block, 0);
     else
         record_unknown_free(t);
 }

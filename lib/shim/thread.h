@@ -117,18 +117,20 @@ struct thread {
     uint64_t now_ns;
     uint16_t birth;
 
-    uint32_t line_next, line_end; /* live.h: this thread's run of unused lines */
-    intptr_t heap_pending;        /* bytes not yet in the process's sum */
+    /* live.h: this thread's run of unused lines, and the line that it began last for small blocks, with its region */
+    uint32_t line_next, line_end, line_begun;
+    uintptr_t line_region;
+    intptr_t heap_pending; /* bytes not yet in the process's sum */
 
     /* What the hook at work is about, and what was called inside it (hooks.h). */
     const void *subject;
     const void *nested[THREAD_NESTED]; /* blocks that were handed out inside; NULL: free place */
     uint32_t nested_count;             /* places in use */
+    bool old_known;                    /* `old` was there */
 
     struct walk walk;
-    struct live_block block, stale; /* that record.c is about */
-    struct live_block old;          /* what a realloc took out; known: it was there */
-    bool old_known;
+    struct live_block stale; /* that record.c is about */
+    struct live_block old;   /* what a realloc took out */
     struct maps_taken taken;
     struct ht_event event; /* being written (ring.c) */
     struct rule rule[THREAD_RULES];

@@ -35,6 +35,23 @@ START_TEST(four_words_at_once)
 }
 END_TEST
 
+START_TEST(twenty_words_at_once)
+{
+    uint32_t room[21];
+    for (unsigned at = 0; at < 20; at++) /* one alone: 0, what is looked for, and what is neither */
+        for (unsigned v = 0; v < 3; v++) {
+            const uint32_t *words = room + at % 2;
+            for (unsigned w = 0; w < ARRAY_LEN(room); w++)
+                room[w] = 0xfffffffdu;
+            room[at % 2 + at] = v == 0 ? 0 : v == 1 ? 0x80000002u : 2;
+            unsigned found = arch_search(words, words + 4, words + 8, words + 12, words + 16, 0x80000002u);
+            ck_assert_uint_eq(found & 0xfff, v == 0 && at < 12 ? 1u << at : 0);
+            ck_assert_int_eq(found >> 12 != 0, v == 1);
+            ck_assert_uint_eq(found >> 16, 0);
+        }
+}
+END_TEST
+
 __attribute__((noinline, optimize("no-omit-frame-pointer"))) static void state_of_caller(struct regs *regs)
 {
     arch_caller(regs);
@@ -94,4 +111,4 @@ START_TEST(addresses)
 }
 END_TEST
 
-SUITE("arch", system_calls, four_words_at_once, where_a_call_comes_from, another_stack, addresses)
+SUITE("arch", system_calls, four_words_at_once, twenty_words_at_once, where_a_call_comes_from, another_stack, addresses)

@@ -99,20 +99,15 @@ INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
     return bits[0];
 }
 
-struct arch_sixteen {
-    arch_vector four[4];
-};
-
-INLINE struct arch_sixteen arch_load16(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d)
+INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d,
+                            const uint32_t *e, uint32_t value)
 {
-    return (struct arch_sixteen){{arch_load4(a), arch_load4(b), arch_load4(c), arch_load4(d)}};
-}
-
-INLINE unsigned arch_equal16(struct arch_sixteen have, uint32_t value)
-{
-    arch_vector want = {value, value, value, value}, bits = {0, 0, 0, 0};
-    for (unsigned i = 0; i < 4; i++)
-        bits |= (arch_vector)(have.four[i] == want) & ((arch_vector){1, 2, 4, 8} << 4 * i);
+    arch_vector want = {value, value, value, value}, lane = {1, 2, 4, 8};
+    arch_vector in_a = arch_load4(a), in_b = arch_load4(b), in_c = arch_load4(c);
+    arch_vector same = (arch_vector)(in_a == want) | (arch_vector)(in_b == want) | (arch_vector)(in_c == want) |
+                       (arch_vector)(arch_load4(d) == want) | (arch_vector)(arch_load4(e) == want);
+    arch_vector bits = ((arch_vector)(in_a == 0) & lane) | ((arch_vector)(in_b == 0) & lane << 4) |
+                       ((arch_vector)(in_c == 0) & lane << 8) | (same & lane << 12);
     __asm__("addv %s0, %0.4s" : "+w"(bits));
     return bits[0];
 }

@@ -107,29 +107,35 @@ INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
     return mask;
 }
 
-struct arch_sixteen {
-    arch_vector four[4];
-};
-
-INLINE struct arch_sixteen arch_load16(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d)
+INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d,
+                            const uint32_t *e, uint32_t value)
 {
-    return (struct arch_sixteen){{arch_load4(a), arch_load4(b), arch_load4(c), arch_load4(d)}};
-}
-
-INLINE unsigned arch_equal16(struct arch_sixteen have, uint32_t value)
-{
-    arch_vector want = arch_four(value);
+    arch_vector in_a = arch_load4(a), in_b = arch_load4(b), in_c = arch_load4(c), in_d = arch_load4(d),
+                same = arch_load4(e), want;
     unsigned mask;
-    __asm__("pcmpeqd %4, %0\n\t"
-            "pcmpeqd %4, %1\n\t"
-            "pcmpeqd %4, %2\n\t"
-            "pcmpeqd %4, %3\n\t"
+    __asm__("movd %7, %6\n\t"
+            "pshufd $0, %6, %6\n\t"
+            "pcmpeqd %6, %3\n\t"
+            "pcmpeqd %6, %4\n\t"
+            "por %3, %4\n\t"
+            "movdqa %0, %3\n\t"
+            "pcmpeqd %6, %3\n\t"
+            "por %3, %4\n\t"
+            "movdqa %1, %3\n\t"
+            "pcmpeqd %6, %3\n\t"
+            "por %3, %4\n\t"
+            "pcmpeqd %2, %6\n\t"
+            "por %6, %4\n\t"
+            "pxor %6, %6\n\t"
+            "pcmpeqd %6, %0\n\t"
+            "pcmpeqd %6, %1\n\t"
+            "pcmpeqd %6, %2\n\t"
             "packssdw %1, %0\n\t"
-            "packssdw %3, %2\n\t"
-            "packsswb %2, %0"
-            : "+x"(have.four[0]), "+x"(have.four[1]), "+x"(have.four[2]), "+x"(have.four[3])
-            : "x"(want));
-    __asm__("pmovmskb %1, %0" : "=r"(mask) : "x"(have.four[0]));
+            "packssdw %4, %2\n\t"
+            "packsswb %2, %0\n\t"
+            "pmovmskb %0, %5"
+            : "+x"(in_a), "+x"(in_b), "+x"(in_c), "+x"(in_d), "+x"(same), "=r"(mask), "=&x"(want)
+            : "r"(value));
     return mask;
 }
 
