@@ -6,6 +6,7 @@
 #include <linux/mman.h>
 
 #define LINES_PER_RUN 64u /* a thread takes 4 KiB of lines at a time: no false sharing */
+#define SPARE_HEADS 4u
 #define GRANULES (1u << (HT_REGION_SHIFT - LIVE_GRANULE_SHIFT)) /* of a region */
 
 struct live_heads *live_root[1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT)];
@@ -28,6 +29,7 @@ bool live_init(uint32_t lines_max)
         capacity = lines_max;
     }
     section[HT_LINES].claimed = 0;
+    section[HT_LINES].capacity = MIN(section[HT_LINES].capacity, LIVE_LINES_MAX);
     if (!live_following || !section_reach(&section[HT_LINES], 1))
         return false;
     for (unsigned i = 0; i < HT_LINE_ENTRIES; i++)
@@ -35,14 +37,45 @@ bool live_init(uint32_t lines_max)
     return true;
 }
 
+/* For when no more system call may be made. */
+static struct live_heads *spare[SPARE_HEADS];
+
+static COLD struct live_heads *take_spare(void)
+{
+    struct live_heads *heads = NULL;
+    for (unsigned i = 0; i < SPARE_HEADS && !heads; i++)
+        heads = __atomic_exchange_n(&spare[i], NULL, __ATOMIC_ACQ_REL);
+    return heads;
+}
+
+static COLD void give_back(struct live_heads *heads)
+{
+    struct live_heads *none = NULL;
+    for (unsigned i = 0; i < SPARE_HEADS; i++, none = NULL)
+        if (__atomic_compare_exchange_n(&spare[i], &none, heads, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return;
+    memory_unmap(heads, sizeof *heads);
+}
+
 COLD struct live_heads *live_make_heads(uintptr_t address)
 {
     uintptr_t at = address >> LIVE_HEADS_SHIFT;
-    struct live_heads *there = NULL, *fresh = at < ARRAY_LEN(live_root) ? map_sparse(sizeof *fresh) : NULL;
+    struct live_heads *there = NULL, *fresh = NULL;
+    if (at < ARRAY_LEN(live_root))
+        fresh = sys_frozen() ? take_spare() : map_sparse(sizeof *fresh);
     if (!fresh || __atomic_compare_exchange_n(&live_root[at], &there, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return fresh;
-    memory_unmap(fresh, sizeof *fresh); /* another thread was faster */
+    give_back(fresh); /* another thread was faster */
     return there;
+}
+
+COLD void live_reserve(void)
+{
+    for (unsigned i = 0; i < SPARE_HEADS; i++) {
+        struct live_heads *heads = map_sparse(sizeof *heads);
+        if (heads)
+            give_back(heads);
+    }
 }
 
 /* ---- One chain ---- */
@@ -53,23 +86,23 @@ struct place {
     size_t entry;
 };
 
-/* The first entry of a chain that has this tag: a live block's, or 0. */
-INLINE struct place find_tag(const uint32_t *head, uint32_t tag)
+/* A live block's entry in a chain, or in what follows it. */
+INLINE struct place find_in(uint32_t chain, uint32_t wanted)
 {
-    for (uint32_t id = word_acquire(head); id; id = live_following[id]) {
-        unsigned same = arch_equal4(live_line(id)->tag, tag);
+    for (uint32_t id = LIVE_FIRST(chain); id; id = live_following[id]) {
+        unsigned same = arch_equal4(live_line(id)->tag, wanted);
         if (same)
             return (struct place){id, (unsigned)__builtin_ctz(same)};
     }
     return (struct place){0, 0};
 }
 
-/* A live address's entry, whatever the block's size was. */
+/* A live address's entry, whatever the block's size was. Where the short way did not find it, it is a large one's, mostly. */
 INLINE struct place find(struct live_heads *heads, uintptr_t address)
 {
     uint32_t wanted = live_tag(HT_TAG_LIVE, address);
-    struct place place = find_tag(live_granule(heads, address), wanted);
-    return place.line ? place : find_tag(live_region(heads, address), wanted);
+    struct place place = find_in(word_acquire(live_region(heads, address)), wanted);
+    return place.line ? place : find_in(word_acquire(live_granule(heads, address)), wanted);
 }
 
 static struct live_block take(struct place place)
@@ -92,61 +125,64 @@ static void set_high(struct ht_line *line, uint64_t size)
     word_publish(&line->tag[1], HT_TAG_HIGH);
 }
 
-/* Fills an entry that was seen to be empty. False: another thread was faster. */
-static bool put(struct place place, uintptr_t address, uint32_t size, uint32_t site, uint16_t birth)
+/* A block of 4 GiB or more needs entries 0 and 1. False: another thread was faster, perhaps. */
+static COLD bool put_high(const struct thread *t, struct ht_line *line, uintptr_t address, uint64_t size, uint32_t site)
 {
-    struct ht_line *line = live_line(place.line);
-    if (!live_claim(line, place.entry))
+    if (!live_claim(line, 0))
         return false;
-    live_fill(line, place.entry, address, size, site, birth);
+    if (!live_claim(line, 1)) {
+        word_publish(&line->tag[0], 0);
+        return false;
+    }
+    set_high(line, size);
+    live_fill(t, line, 0, address, (uint32_t)size, site);
     return true;
 }
 
-static bool put_in_chain(const uint32_t *head, uintptr_t address, uint32_t size, uint32_t site, uint16_t birth)
+static bool put_in_chain(const struct thread *t, uint32_t chain, uintptr_t address, uint64_t size, uint32_t site)
 {
-    struct place place;
-    while ((place = find_tag(head, 0)).line)
-        if (put(place, address, size, site, birth))
-            return true;
-    return false;
-}
-
-/* A block of 4 GiB or more needs entries 0 and 1. */
-static COLD bool put_high_in_chain(const uint32_t *head, uintptr_t address, uint64_t size, uint32_t site,
-                                  uint16_t birth)
-{
-    for (uint32_t id = word_acquire(head); id; id = live_following[id]) {
+    unsigned entries = LIVE_ENTRIES(chain), left = entries < LIVE_ENTRIES_MAX ? entries / HT_LINE_ENTRIES : UINT32_MAX;
+    for (uint32_t id = LIVE_FIRST(chain); id && left > 0; id = live_following[id], left--) {
         struct ht_line *line = live_line(id);
-        if ((arch_equal4(line->tag, 0) & 3) != 3 || !live_claim(line, 0))
+        unsigned empty = arch_equal4(line->tag, 0);
+        if (!empty)
             continue;
-        if (live_claim(line, 1)) {
-            set_high(line, size);
-            live_fill(line, 0, address, (uint32_t)size, site, birth);
+        size_t entry = (unsigned)__builtin_ctz(empty);
+        if (UNLIKELY(size >> 32) ? put_high(t, line, address, size, site) : live_claim(line, entry)) {
+            if (LIKELY(!(size >> 32)))
+                live_fill(t, line, entry, address, (uint32_t)size, site);
             return true;
         }
-        word_publish(&line->tag[0], 0);
     }
     return false;
 }
 
 /* ---- A block whose chain has no room ---- */
 
-/*
- * Puts a block in a line that another granule of the same region begins with, which becomes the first of this chain: if no line of this chain is lost by
- * that, and it does not get longer than two lines.
- */
-static bool share(uint32_t *head, uint32_t id, uintptr_t address, uint32_t size, uint32_t site, uint16_t birth)
+/* A chain that begins with this line and goes on with what the line is linked to. */
+static uint32_t longer(uint32_t id, uint32_t chain)
 {
-    uint32_t own = word_acquire(head), second = live_following[id];
-    struct ht_line *line = live_line(id);
-    unsigned empty = arch_equal4(line->tag, 0), entry = (unsigned)__builtin_ctz(empty | 1u << HT_LINE_ENTRIES);
-    if (!empty || (own && own != second) || live_following[second] || !live_claim(line, entry))
+    return LIVE_CHAIN(id, MIN(LIVE_ENTRIES(chain) + HT_LINE_ENTRIES, LIVE_ENTRIES_MAX));
+}
+
+/* Puts a block in a line of another granule of the same region, which becomes the first of this chain: if no line of this chain is lost by that. */
+INLINE bool share(const struct thread *t, uint32_t *head, uint32_t id, uintptr_t address, uint32_t size, uint32_t site)
+{
+    uint32_t chain = word_acquire(head);
+    if (chain && LIVE_FIRST(chain) != live_following[id])
         return false;
-    if (!word_swap(head, own, id)) {
+    struct ht_line *line = live_line(id);
+    unsigned empty = arch_equal4(line->tag, 0);
+    if (!empty)
+        return false;
+    size_t entry = (unsigned)__builtin_ctz(empty);
+    if (!live_claim(line, entry))
+        return false;
+    if (!word_swap(head, chain, longer(id, chain))) {
         word_publish(&line->tag[entry], 0);
         return false;
     }
-    live_fill(line, entry, address, size, site, birth);
+    live_fill(t, line, entry, address, size, site);
     return true;
 }
 
@@ -163,8 +199,7 @@ static uint32_t new_line(struct thread *t)
     return t->line_next++;
 }
 
-static unsigned put_in_new_line(struct thread *t, uint32_t *head, uintptr_t address, uint64_t size, uint32_t site,
-                                uint16_t birth)
+INLINE unsigned put_in_new_line(struct thread *t, uint32_t *head, uintptr_t address, uint64_t size, uint32_t site)
 {
     uint32_t id = new_line(t);
     if (UNLIKELY(id == SECTION_FULL))
@@ -175,26 +210,27 @@ static unsigned put_in_new_line(struct thread *t, uint32_t *head, uintptr_t addr
     line->region_hi = (uint16_t)(region >> 32);
     if (UNLIKELY(size >> 32))
         set_high(line, size);
-    live_fill(line, 0, address, (uint32_t)size, site, birth);
-    uint32_t first = word_get(head);
+    live_fill(t, line, 0, address, (uint32_t)size, site);
+    uint32_t chain = word_get(head);
     do {
-        live_following[id] = first;
-    } while (!__atomic_compare_exchange_n(head, &first, id, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+        live_following[id] = LIVE_FIRST(chain);
+    } while (!__atomic_compare_exchange_n(head, &chain, longer(id, chain), true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     return LIVE_DONE;
 }
 
 /* Blocks come up one behind the other, mostly: the line that this thread began last is asked first, then the granule before. */
-unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t address, uint32_t size, uint32_t site,
-                         uint16_t birth)
+unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t address, uint32_t size, uint32_t site)
 {
     uint32_t *head = live_granule(heads, address);
     uintptr_t region = address >> HT_REGION_SHIFT;
     uint32_t place = address >> LIVE_GRANULE_SHIFT & (GRANULES - 1);
-    if ((region == t->line_region && share(head, t->line_begun, address, size, site, birth)) ||
-        (place > 0 && share(head, word_acquire(head - 1), address, size, site, birth)) ||
-        (place < GRANULES - 1 && share(head, word_acquire(head + 1), address, size, site, birth)))
-        return LIVE_DONE;
-    unsigned result = put_in_new_line(t, head, address, size, site, birth);
+    const uint32_t near[] = {region == t->line_region ? t->line_begun : 0,
+                             place > 0 ? LIVE_FIRST(word_acquire(head - 1)) : 0,
+                             place < GRANULES - 1 ? LIVE_FIRST(word_acquire(head + 1)) : 0};
+    for (unsigned i = 0; i < ARRAY_LEN(near); i++)
+        if (share(t, head, near[i], address, size, site))
+            return LIVE_DONE;
+    unsigned result = put_in_new_line(t, head, address, size, site);
     if (result == LIVE_DONE) {
         t->line_region = region;
         t->line_begun = t->line_next - 1;
@@ -204,22 +240,16 @@ unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t a
 
 /* ---- The long way ---- */
 
-unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site,
-                          uint16_t birth)
+unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site)
 {
     struct place place = find(heads, address);
     unsigned result = place.line ? LIVE_STALE : LIVE_DONE;
     if (UNLIKELY(place.line))
         t->stale = take(place);
-    if (size <= LIVE_LARGE) {
-        if (!put_in_chain(live_granule(heads, address), address, (uint32_t)size, site, birth))
-            result |= live_insert_new(t, heads, address, (uint32_t)size, site, birth);
-    } else {
-        uint32_t *head = live_region(heads, address);
-        if (size >> 32 ? !put_high_in_chain(head, address, size, site, birth) :
-                         !put_in_chain(head, address, (uint32_t)size, site, birth))
-            result |= put_in_new_line(t, head, address, size, site, birth);
-    }
+    uint32_t *head = size > LIVE_LARGE ? live_region(heads, address) : live_granule(heads, address);
+    if (!put_in_chain(t, word_acquire(head), address, size, site))
+        result |= size > LIVE_LARGE ? put_in_new_line(t, head, address, size, site)
+                                    : live_insert_new(t, heads, address, (uint32_t)size, site);
     return result;
 }
 

@@ -1,15 +1,15 @@
 /*
  * Live blocks: four to a line of 64 bytes in the file. Lines are chained; heads and links are private.
  *
- * Blocks that are near in time are near in space, so a chain is what lies in a granule of 512 bytes of address space, or in a region of 4 KiB for larger
- * blocks, of which no more than eight begin there: two lines. A granule whose blocks do not fill a line shares one with its neighbours in the region. So a
- * block costs some 17 to 24 bytes, large ones 2 % of themselves.
+ * Blocks that are near in time are near in space, so a chain is what lies in a granule of 512 bytes of address space, or in a region of 4 KiB for
+ * larger blocks, of which no more than eight begin there: two lines. A granule whose blocks do not fill a line shares one with its neighbours in
+ * the region. So a block costs some 17 to 24 bytes, large ones 2 % of themselves.
  *
- * What is here is the short way, for small blocks in short chains: a few lines are compared at once, without a branch between them, since no processor
- * predicts how many there are and which of them an entry is in. All else is in live.c.
+ * What is here is the short way, for small blocks in short chains: a few lines are compared at once, without a branch between them, since no
+ * processor predicts how many there are and which of them an entry is in. All else is in live.c.
  *
- * Source: research/engine.md 3.1, but for the sharing. At most one writer an address: a block is inserted after the real allocation and removed before the
- * real free.
+ * Source: research/engine.md 3.1, but for the sharing. At most one writer an address: a block is inserted after the real allocation and removed
+ * before the real free.
  */
 #ifndef HEAPTAP_LIVE_H
 #define HEAPTAP_LIVE_H
@@ -18,6 +18,9 @@
 #include "thread.h"
 
 bool live_init(uint32_t lines_max);
+
+/* Makes sure that blocks in a few parts of the address space that had none can be inserted without a system call. */
+void live_reserve(void);
 
 #define LIVE_GRANULE_SHIFT 9u
 #define LIVE_LARGE (1u << LIVE_GRANULE_SHIFT) /* what is larger is looked for by region */
@@ -29,14 +32,30 @@ bool live_init(uint32_t lines_max);
 #define LIVE_HEADS_SHIFT 22u
 #endif
 
-/* Where the chains of a part of the address space begin: a line, or 0. Only what is stored to is there. */
+/*
+ * A chain in a word: its first line, and above how many entries it has. The lines behind those, down the links, are of the same region but other
+ * chains': to look at them is no error. 0: it is empty.
+ */
+#define LIVE_LINE_BITS 26u
+#define LIVE_LINES_MAX (1u << LIVE_LINE_BITS)
+#define LIVE_FIRST(chain) ((chain) & (LIVE_LINES_MAX - 1))
+#define LIVE_ENTRIES(chain) ((chain) >> LIVE_LINE_BITS)
+#define LIVE_CHAIN(first, entries) ((first) | (uint32_t)(entries) << LIVE_LINE_BITS)
+#define LIVE_ENTRIES_MAX (15u * HT_LINE_ENTRIES) /* that many, or more */
+#define LIVE_SHORT (3u * HT_LINE_ENTRIES)        /* no longer chain of small blocks is searched without a branch, */
+#define LIVE_SHORT_LARGE (2u * HT_LINE_ENTRIES)  /* and of large ones */
+
+/* The chains of a part of the address space. Only what is stored to is there. */
 struct live_heads {
     uint32_t granule[1u << (LIVE_HEADS_SHIFT - LIVE_GRANULE_SHIFT)];
     uint32_t region[1u << (LIVE_HEADS_SHIFT - HT_REGION_SHIFT)];
 };
 extern struct live_heads *live_root[1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT)];
 
-/* The line that follows each line: one that was there before it, so there are no cycles. Line 0 stands for none; its entries neither match nor have room. */
+/*
+ * The line that follows each line: one that was there before it, so there are no cycles. Line 0 stands for none; its entries neither match nor have
+ * room.
+ */
 extern uint32_t *live_following;
 
 /* What an insertion has to say, as bits. */
@@ -48,11 +67,9 @@ enum live_result {
 
 struct live_heads *live_make_heads(uintptr_t address);
 /* Any block, whatever the chains are like. */
-unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site,
-                          uint16_t birth);
+unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site);
 /* A small one that is known not to be there, and whose chain has no room. */
-unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t address, uint32_t size, uint32_t site,
-                         uint16_t birth);
+unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t address, uint32_t size, uint32_t site);
 /* Its site is 0: it is not there. */
 struct live_block live_remove_slow(uintptr_t address);
 
@@ -84,16 +101,15 @@ INLINE uint32_t *live_region(struct live_heads *heads, uintptr_t address)
 }
 
 /*
- * The heads around an address, made if they are not there; NULL: no memory. Fetches what an insertion of a block of this size looks at first.
+ * The heads around an address, made if they are not there; NULL: no memory. Fetches what an insertion looks at first.
  * Context: the thread's own hook; lock-free; seldom a system call.
  */
-INLINE struct live_heads *live_reach(uintptr_t address, uint64_t size)
+INLINE struct live_heads *live_reach(uintptr_t address)
 {
     struct live_heads *heads = live_heads_of(address);
     if (UNLIKELY(!heads))
         return live_make_heads(address);
-    uint32_t id = word_get(UNLIKELY(size > LIVE_LARGE) ? live_region(heads, address) : live_granule(heads, address));
-    __builtin_prefetch(live_line(id), 1);
+    __builtin_prefetch(live_line(LIVE_FIRST(word_get(live_granule(heads, address)))), 1);
     return heads;
 }
 
@@ -103,42 +119,45 @@ INLINE bool live_claim(struct ht_line *line, size_t entry)
     return word_swap(&line->tag[entry], 0, HT_TAG_BUSY);
 }
 
-INLINE void live_fill(struct ht_line *line, size_t entry, uintptr_t address, uint32_t size, uint32_t site, uint16_t birth)
+INLINE void live_fill(const struct thread *t, struct ht_line *line, size_t entry, uintptr_t address, uint32_t size,
+                      uint32_t site)
 {
     line->site[entry] = site;
     line->size[entry] = size;
-    line->birth[entry] = birth;
+    line->birth[entry] = t->birth;
     word_publish(&line->tag[entry], live_tag(HT_TAG_LIVE, address));
 }
 
 /*
- * Puts a block in, below heads that are its address's. What the address had before, if it was live, is stored in t->stale.
+ * Puts a block in that is of t->birth, below heads that are its address's. What the address had before, if it was live, is stored in t->stale.
  * Context: the thread's own hook; lock-free; no system call: where there is no room there may be some after section_grow.
  */
-INLINE unsigned live_insert(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site,
-                            uint16_t birth)
+INLINE unsigned live_insert(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site)
 {
     if (UNLIKELY(!heads))
         return LIVE_FULL;
     if (UNLIKELY(size > LIVE_LARGE))
-        return live_insert_slow(t, heads, address, size, site, birth);
-    size_t first = word_acquire(live_granule(heads, address)), large = word_acquire(live_region(heads, address));
-    size_t second = live_following[first], third = live_following[second], larger = live_following[large];
-    if (UNLIKELY(live_following[third] | live_following[larger]))
-        return live_insert_slow(t, heads, address, size, site, birth);
+        return live_insert_slow(t, heads, address, size, site);
+    uint32_t chain = word_acquire(live_granule(heads, address)), large = word_acquire(live_region(heads, address));
+    if (UNLIKELY(LIVE_ENTRIES(chain) > LIVE_SHORT) || UNLIKELY(LIVE_ENTRIES(large) > LIVE_SHORT_LARGE))
+        return live_insert_slow(t, heads, address, size, site);
+    if (UNLIKELY(!chain) && !large)
+        return live_insert_new(t, heads, address, (uint32_t)size, site);
+    size_t first = LIVE_FIRST(chain), second = live_following[first], third = live_following[second];
+    size_t fourth = LIVE_FIRST(large), fifth = live_following[fourth];
     unsigned found = arch_search(live_line(first)->tag, live_line(second)->tag, live_line(third)->tag,
-                                 live_line(large)->tag, live_line(larger)->tag, live_tag(HT_TAG_LIVE, address));
-    if (LIKELY(found - 1 < (1u << 3 * HT_LINE_ENTRIES) - 1)) {
-        size_t number = (unsigned)__builtin_ctz(found), entry = number % HT_LINE_ENTRIES;
-        size_t id = number >= HT_LINE_ENTRIES ? second : first;
-        struct ht_line *line = live_line(number >= 2 * HT_LINE_ENTRIES ? third : id);
-        if (LIKELY(live_claim(line, entry))) {
-            live_fill(line, entry, address, (uint32_t)size, site, birth);
-            return LIVE_DONE;
-        }
-    }
-    return found ? live_insert_slow(t, heads, address, size, site, birth) :
-                   live_insert_new(t, heads, address, (uint32_t)size, site, birth);
+                                 live_line(fourth)->tag, live_line(fifth)->tag, live_tag(HT_TAG_LIVE, address));
+    if (UNLIKELY(found >= 1u << LIVE_SHORT)) /* it is there */
+        return live_insert_slow(t, heads, address, size, site);
+    size_t number = (unsigned)__builtin_ctz(found | 1u << LIVE_SHORT), entry = number % HT_LINE_ENTRIES;
+    if (number >= LIVE_ENTRIES(chain))
+        return live_insert_new(t, heads, address, (uint32_t)size, site);
+    size_t place = number / HT_LINE_ENTRIES, id = UNLIKELY(place > 1) ? third : place ? second : first;
+    struct ht_line *line = live_line(id);
+    if (UNLIKELY(!live_claim(line, entry)))
+        return live_insert_slow(t, heads, address, size, site);
+    live_fill(t, line, entry, address, (uint32_t)size, site);
+    return LIVE_DONE;
 }
 
 /* Takes a block out. False: it is not there. Context: as above. */
@@ -147,9 +166,10 @@ INLINE bool live_remove(uintptr_t address, struct live_block *block)
     struct live_heads *heads = live_heads_of(address);
     if (UNLIKELY(!heads))
         return false;
-    size_t first = word_acquire(live_granule(heads, address)), second = live_following[first];
+    size_t first = LIVE_FIRST(word_acquire(live_granule(heads, address))), second = live_following[first];
     uint32_t wanted = live_tag(HT_TAG_LIVE, address);
-    unsigned same = arch_equal4(live_line(first)->tag, wanted) | arch_equal4(live_line(second)->tag, wanted) << HT_LINE_ENTRIES;
+    unsigned same = arch_equal4(live_line(first)->tag, wanted) | arch_equal4(live_line(second)->tag, wanted)
+                                                                     << HT_LINE_ENTRIES;
     if (UNLIKELY(!same)) {
         *block = live_remove_slow(address);
         return block->site != 0;

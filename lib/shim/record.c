@@ -150,30 +150,30 @@ static COLD void close_stale(struct thread *t, const void *p, const struct live_
 }
 
 /* What an insertion had to say. */
-static COLD void settle(struct thread *t, const void *p, struct live_heads *heads, struct live_block block,
+static COLD void settle(struct thread *t, const void *p, struct live_heads *heads, uint64_t size, uint32_t site,
                         unsigned result)
 {
     if (result & LIVE_STALE)
         close_stale(t, p, &t->stale);
     for (unsigned tries = 0; heads && result & LIVE_FULL && tries < GROW_TRIES && live_may_grow(); tries++) {
         section_grow();
-        result = live_insert_slow(t, heads, arch_address((uintptr_t)p), block.size, block.site, block.birth);
+        result = live_insert_slow(t, heads, arch_address((uintptr_t)p), size, site);
     }
     if (result & LIVE_FULL)
-        lose_block(t, block.size);
+        lose_block(t, size);
 }
 
 INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags, bool usual)
 {
     /* The block's line arrives while the stack is captured. */
-    struct live_heads *heads = live_reach(arch_address((uintptr_t)p), size);
+    struct live_heads *heads = live_reach(arch_address((uintptr_t)p));
     if (!usual)
         long_tick(t);
     const struct memo *counter = counter_here(t, HT_KIND_HEAP);
     t->heap_pending += (intptr_t)size;
-    unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), size, counter->site, t->birth);
+    unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), size, counter->site);
     if (UNLIKELY(result != LIVE_DONE))
-        settle(t, p, heads, (struct live_block){size, counter->site, t->birth}, result);
+        settle(t, p, heads, size, counter->site, result);
     if (usual && LIKELY(counter->cell))
         slot_count_event(&counter->cell->allocs, &counter->cell->alloc_bytes, (uint32_t)size);
     else
@@ -247,8 +247,13 @@ void record_freed(struct thread *t, const void *p, const struct live_block *bloc
 void record_put_back(struct thread *t, const void *p, const struct live_block *block)
 {
     uintptr_t address = arch_address((uintptr_t)p);
-    struct live_heads *heads = live_reach(address, block->size);
-    settle(t, p, heads, *block, live_insert(t, heads, address, block->size, block->site, block->birth));
+    struct live_heads *heads = live_reach(address);
+    uint16_t now = t->birth;
+    t->birth = block->birth;
+    unsigned result = live_insert(t, heads, address, block->size, block->site);
+    if (result != LIVE_DONE)
+        settle(t, p, heads, block->size, block->site, result);
+    t->birth = now;
 }
 
 static COLD void lose_free(struct thread *t)

@@ -377,6 +377,7 @@ void session_freeze(void)
         return;
     thread_reserve(SPARE_THREADS);
     memory_spare();
+    live_reserve();
     for (uint32_t id = HT_PLACES; id <= HT_RING; id++) {
         struct section *s = &section[id];
         uint64_t spare = MAX(MIN(256u << 10, (uint64_t)s->capacity * s->record_bytes / 16) / s->record_bytes, 1);

@@ -28,14 +28,15 @@ enum result { INSERTED, REPLACED, FULL };
 
 static enum result put(struct thread *thread, uintptr_t address, const struct live_block *block, struct live_block *old)
 {
-    struct live_heads *heads = live_reach(address, block->size);
-    unsigned result = live_insert(thread, heads, address, block->size, block->site, block->birth);
+    struct live_heads *heads = live_reach(address);
+    thread->birth = block->birth;
+    unsigned result = live_insert(thread, heads, address, block->size, block->site);
     old->site = 0;
     if (result & LIVE_STALE)
         *old = thread->stale;
     if (result & LIVE_FULL) {
         section_grow();
-        result = live_insert(thread, heads, address, block->size, block->site, block->birth);
+        result = live_insert(thread, heads, address, block->size, block->site);
         ck_assert_often(!(result & LIVE_STALE));
     }
     return result & LIVE_FULL ? FULL : old->site ? REPLACED : INSERTED;
@@ -217,9 +218,9 @@ START_TEST(blocks_side_by_side)
 {
     static const struct {
         uint32_t size, chunk, lines_max; /* lines for a thousand blocks */
-    } cases[] = {{24, 32, 260},   {40, 48, 290},     {64, 80, 300},     {88, 96, 290},   {104, 112, 320},
-                 {200, 208, 300}, {256, 272, 300},   {400, 416, 310},   {500, 512, 280}, {512, 528, 280},
-                 {600, 608, 310}, {1024, 1040, 270}, {4096, 4112, 1000}};
+    } cases[] = {{24, 32, 255},   {40, 48, 265},     {64, 80, 260},     {88, 96, 265},   {104, 112, 268},
+                 {200, 208, 260}, {256, 272, 270},   {400, 416, 310},   {500, 512, 255}, {512, 528, 265},
+                 {600, 608, 300}, {1024, 1040, 260}, {4096, 4112, 1000}};
     struct live_block old;
     static struct shown shown[1001];
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -271,6 +272,28 @@ START_TEST(no_memory)
 }
 END_TEST
 
+/* Blocks in new parts of the address space, when no system call may be made any more. */
+START_TEST(frozen)
+{
+    struct live_block old;
+    unsigned inserted = 0;
+    begin(1024);
+    live_reserve();
+    live_reserve(); /* once more is no more */
+    ck_assert_int_eq(insert(BASE, 1, 1, &old), INSERTED);
+    sys_freeze();
+    unsigned calls = stage_calls(SYS_mmap);
+    while (insert((uintptr_t)1 << (LIVE_HEADS_SHIFT + inserted), 1, 1, &old) == INSERTED)
+        inserted++;
+    ck_assert_uint_eq(inserted, 4);
+    ck_assert_uint_eq(stage_calls(SYS_mmap), calls);
+    sys_thaw();
+    ck_assert_int_eq(insert((uintptr_t)1 << (LIVE_HEADS_SHIFT + inserted), 1, 1, &old), INSERTED);
+    for (unsigned i = 0; i <= inserted; i++)
+        ck_assert(removes((uintptr_t)1 << (LIVE_HEADS_SHIFT + i), 1, 1));
+}
+END_TEST
+
 /* The plain table: by (address - BASE) / 4. */
 #define CELLS 4096
 struct plain {
@@ -279,14 +302,17 @@ struct plain {
 };
 
 /* Inserts and removes at random below `cells`; what comes back must be what the plain table says. */
-static void compare_with(struct plain *plain, uintptr_t base, uint32_t cells, uint32_t stride, uint32_t rounds,
-                         uint32_t seed, struct thread *thread)
+static void compare_with(struct plain *plain, uintptr_t base, uint32_t cells, uint32_t stride, uint32_t large_of_1000,
+                         uint32_t rounds, uint32_t seed, struct thread *thread)
 {
     for (uint32_t round = 1; round <= rounds; round++) {
         uint32_t at = stage_random(&seed) % cells, choice = stage_random(&seed);
         struct live_block block = {0}, old = {0};
         if (choice % 64 < 30) {
-            block = (struct live_block){choice % 1000 ? choice : GIB4 + choice, round, (uint16_t)round};
+            uint64_t size = choice % 1000 == 0              ? GIB4 + choice
+                            : choice % 1000 > large_of_1000 ? choice % LIVE_LARGE
+                                                            : choice;
+            block = (struct live_block){size, round, (uint16_t)round};
             enum result result = put(thread, base + (uintptr_t)at * stride, &block, &old);
             ck_assert_often(result == (plain[at].site ? REPLACED : INSERTED));
             plain[at] = (struct plain){block.size, round};
@@ -299,21 +325,31 @@ static void compare_with(struct plain *plain, uintptr_t base, uint32_t cells, ui
     }
 }
 
-START_TEST(a_long_run_at_random)
+static void long_run(uint32_t stride, uint32_t large_of_1000)
 {
     static struct plain plain[CELLS];
     static struct shown shown[CELLS];
     uint32_t expected = 0;
+    memset(plain, 0, sizeof plain);
     begin(8192);
-    compare_with(plain, BASE, CELLS, 4, 100000, 1, t);
+    compare_with(plain, BASE, CELLS, stride, large_of_1000, 100000, 1, t);
     uint32_t count = show(shown, CELLS);
     for (uint32_t i = 0; i < CELLS; i++)
         expected += plain[i].site != 0;
     ck_assert_uint_eq(count, expected);
     for (uint32_t i = 0; i < count; i++) {
-        const struct plain *at = &plain[(shown[i].address - BASE) / 4];
+        const struct plain *at = &plain[(shown[i].address - BASE) / stride];
         ck_assert(at->site == shown[i].site && at->size == shown[i].size);
     }
+}
+
+START_TEST(a_long_run_at_random)
+{
+    long_run(4, 1000); /* large ones, more than there is room for in an address space */
+    long_run(4, 0);
+    long_run(48, 0); /* small ones as they are */
+    long_run(48, 50);
+    long_run(144, 300);
 }
 END_TEST
 
@@ -324,7 +360,7 @@ static void come_and_go(unsigned i)
 {
     static struct plain plain[THREADS][256];
     struct thread *own = stage_thread(0);
-    compare_with(plain[i], BASE + i * 4, 256, THREADS * 4, 20000, i + 1, own);
+    compare_with(plain[i], BASE + i * 4, 256, THREADS * 4, i % 3 * 500, 20000, i + 1, own);
     for (uint32_t at = 0; at < 256; at++) {
         struct live_block block;
         if (plain[i][at].site)
@@ -378,4 +414,4 @@ END_TEST
 
 SUITE("live", puts_in_and_takes_out, every_offset_and_odd_addresses, addresses_from_end_to_end,
       an_address_that_comes_again, blocks_of_four_gib_and_more, full, the_filesystem_is_full, blocks_side_by_side,
-      sizes_change_sides, no_memory, a_long_run_at_random, threads_in_the_same_regions, freed_by_another_thread)
+      sizes_change_sides, no_memory, frozen, a_long_run_at_random, threads_in_the_same_regions, freed_by_another_thread)

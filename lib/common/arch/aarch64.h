@@ -111,8 +111,8 @@ INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
     return bits[0];
 }
 
-INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d, const uint32_t *e,
-                            uint32_t value)
+INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d,
+                            const uint32_t *e, uint32_t value)
 {
     arch_vector want = {value, value, value, value}, lane = {1, 2, 4, 8};
     arch_vector in_a = arch_load4(a), in_b = arch_load4(b), in_c = arch_load4(c);

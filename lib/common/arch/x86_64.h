@@ -127,10 +127,11 @@ INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
     return mask;
 }
 
-INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d, const uint32_t *e,
-                            uint32_t value)
+INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d,
+                            const uint32_t *e, uint32_t value)
 {
-    arch_vector in_a = arch_load4(a), in_b = arch_load4(b), in_c = arch_load4(c), in_d = arch_load4(d), same = arch_load4(e), want;
+    arch_vector in_a = arch_load4(a), in_b = arch_load4(b), in_c = arch_load4(c), in_d = arch_load4(d),
+                same = arch_load4(e), want;
     unsigned mask;
     __asm__("movd %7, %6\n\t"
             "pshufd $0, %6, %6\n\t"
