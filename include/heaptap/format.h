@@ -66,7 +66,7 @@
  * A counter of 63 bits in two words, exact for a reader at any instant, written by one thread with plain 32-bit stores.
  * `lo` counts modulo 2^32; `hi` counts how often bit 31 of lo changed, that is, value >> 31. Adding less than 2^31 changes bit
  * 31 at most once, and lo is stored before hi, so that bit 31 of lo differs from bit 0 of hi exactly while one carry is
- * not yet in hi:  value = ((hi + ((lo >> 31) ^ (hi & 1))) << 31) | (lo & 0x7fffffff).   Wraps after 2^63.
+ * not yet in hi, where it may be missing for as long as the writer likes:  value = ((hi + ((lo >> 31) ^ (hi & 1))) << 31) | (lo & 0x7fffffff).   Wraps after 2^63.
  */
 struct ht_count {
     uint32_t lo;
@@ -151,7 +151,7 @@ struct ht_header {
     uint32_t ring_blocks;
     char only[128]; /* HEAPTAP_ONLY */
 
-    /* control: written by the tool; a thread that has few events reads it at the next one, a busy one within 64 */
+    /* control: written by the tool; a thread reads it once in 64 events at least */
     uint32_t ctl_pause; /* 1: allocations are counted as PAUSED and not recorded; frees still are */
     uint32_t ctl_reserved[7];
 

@@ -110,10 +110,17 @@ struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site)
     return slot_cell_known(slot, site);
 }
 
+/* Of the shared slot, no count is private. Where the thread was just going from one block to the next, what the last one held may be missing. */
+static uint64_t events_of(const struct slot *slot)
+{
+    const struct ht_block *block = slot->shared ? NULL : slot->block;
+    return slot->first + (block && slot->next ? (uint64_t)(slot->next - block->event) : 0);
+}
+
 uint64_t slots_events(void)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i <= slot_count; i++) /* private, so as they were at a fork: the parent's file goes on */
-        sum += slots[i].first + (slots[i].block ? (uint64_t)(slots[i].next - slots[i].block->event) : 0);
+        sum += events_of(&slots[i]);
     return sum;
 }

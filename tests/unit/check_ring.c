@@ -277,6 +277,22 @@ START_TEST(threads_of_both_kinds)
 }
 END_TEST
 
-SUITE("ring", an_event_as_it_was_written, no_ring, many_laps_of_one_thread, a_quiet_thread_keeps_its_block,
-      a_block_passed_over_for_long, left_between_two_stores, more_threads_than_blocks, the_filesystem_is_full,
-      threads_over_many_laps, threads_that_share_a_slot, threads_of_both_kinds)
+/* What a fork child says of its parent: events of private slots, whatever the shared one does. */
+START_TEST(where_a_fork_is)
+{
+    begin(8);
+    struct thread *own = writer(), *guest = stage_thread(0);
+    ring_write(own, HT_EVENT_ALLOC, 0, 0x1000, 5, 77);
+    ck_assert_uint_eq(slots_events(), 1);
+    guest->slot = slots_shared();
+    ring_write(guest, HT_EVENT_ALLOC, 0, 0x2000, 5, 77);
+    ck_assert_uint_eq(slots_events(), 1);
+    for (int i = 0; i < 1000; i++)
+        ring_write(own, HT_EVENT_ALLOC, 0, 0x1000, 5, 77);
+    ck_assert_uint_eq(slots_events(), 1001);
+}
+END_TEST
+
+SUITE("ring", where_a_fork_is, an_event_as_it_was_written, no_ring, many_laps_of_one_thread,
+      a_quiet_thread_keeps_its_block, a_block_passed_over_for_long, left_between_two_stores, more_threads_than_blocks,
+      the_filesystem_is_full, threads_over_many_laps, threads_that_share_a_slot, threads_of_both_kinds)
