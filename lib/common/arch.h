@@ -14,6 +14,7 @@
  *   ARCH_DWARF_RA         DWARF number of the return address column
  *   ARCH_CODE_ALIGN       instructions lie at multiples of this; 1: anywhere, and then their addresses have at most 47 bits, else 48
  *   ARCH_LINK             register in which a call leaves the return address (0: it is pushed); at least ARCH_REGS_FAST
+ *   ARCH_RETURN           where calls leave the return address, in words from the caller's stack pointer, the CFA (0: wherever the callee likes)
  *   ARCH_SIGRETURN        the eight bytes of code that handlers return to, where no table describes the frame there (0: one does); the four
  *                         names that begin with ARCH_SIGNAL_ say in which words of that frame the registers are
  *   arch_saved            type of a save slot's offset in struct rule; sizeof(arch_saved) * (ARCH_REGS - 1) <= 8

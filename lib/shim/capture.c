@@ -12,6 +12,13 @@
 #define JUMPS (ARCH_LINK ? RULE_SIGNAL | RULE_RA_IN_REGISTER : RULE_SIGNAL)
 #define UNKNOWN (HT_CUTS + 1) /* the walk has come to a pc without a rule */
 
+INLINE uintptr_t words(intptr_t count)
+{
+    return (uintptr_t)(count * (intptr_t)WORD);
+}
+
+/* ---- One frame outwards by a rule of any form ---- */
+
 INLINE bool load(struct walk *walk, uintptr_t address, uintptr_t *value)
 {
     if (UNLIKELY(!stack_readable(walk->stack, address)))
@@ -20,18 +27,12 @@ INLINE bool load(struct walk *walk, uintptr_t address, uintptr_t *value)
     return true;
 }
 
-/* The same for a word that decides how the walk goes on. */
-INLINE bool load_and_note(struct walk *walk, uintptr_t address, uintptr_t *value, struct fresh *fresh)
+/* A word that decided how the walk goes on, of the frame that is walked. */
+static COLD void note(struct thread *t, uintptr_t at, uintptr_t value, bool saved_fp)
 {
-    if (!load(walk, address, value))
-        return false;
-    fresh->word[fresh->words++] = (struct word){address, *value};
-    return true;
-}
-
-INLINE uintptr_t words(intptr_t count)
-{
-    return (uintptr_t)(count * (intptr_t)WORD);
+    struct walk *walk = &t->walk;
+    if (walk->reuse.fresh <= t->depth_max)
+        t->fresh_extra[walk->extras++] = (struct extra){{at, value}, walk->reuse.fresh, saved_fp};
 }
 
 INLINE uintptr_t base_of(const struct walk *walk, unsigned base, uintptr_t cfa)
@@ -40,8 +41,9 @@ INLINE uintptr_t base_of(const struct walk *walk, unsigned base, uintptr_t cfa)
 }
 
 /* Registers that the caller finds changed. Of them only the frame register is followed from one capture to the next. */
-INLINE bool restore(struct walk *walk, const struct rule *rule, uintptr_t cfa, struct fresh *fresh)
+INLINE bool restore(struct thread *t, const struct rule *rule, uintptr_t cfa)
 {
+    struct walk *walk = &t->walk;
     uintptr_t base = base_of(walk, rule->saved_base, cfa);
     for (unsigned i = 1; i < walk->registers; i++) {
         arch_saved saved = rule->saved[i - 1];
@@ -49,8 +51,10 @@ INLINE bool restore(struct walk *walk, const struct rule *rule, uintptr_t cfa, s
         if (saved == SAVED_NONE)
             continue;
         uintptr_t at = (rule->saved_at_cfa >> (i - 1) & 1 ? cfa : base) + words(saved);
-        if (!(i == 1 ? load_and_note(walk, at, &walk->next.reg[i], fresh) : load(walk, at, &walk->next.reg[i])))
+        if (!load(walk, at, &walk->next.reg[i]))
             return false;
+        if (i == 1)
+            note(t, at, walk->next.reg[1], true);
     }
     return true;
 }
@@ -66,30 +70,35 @@ INLINE bool restore_link(struct walk *walk, const struct rule *rule, uintptr_t c
 }
 
 /*
- * One frame outwards by a rule of any form, from and to walk->at; *fresh gets what was read. STEPPED, or why there is no further frame: also when a word that the
- * rule needs cannot be read, or the stack would not shrink.
+ * From and to walk->at, by walk->rule; what was read is noted. STEPPED, or why there is no further frame: also when a word that the rule needs cannot be
+ * read, or the stack would not shrink.
  */
-static COLD unsigned step(struct walk *walk, const struct rule *rule, struct fresh *fresh)
+static COLD unsigned step(struct thread *t)
 {
+    struct walk *walk = &t->walk;
+    const struct rule *rule = &walk->rule;
     if (rule->kind != RULE_STEP)
         return rule->kind == RULE_OUTERMOST ? 0 : rule->kind == RULE_REFUSED ? HT_CUT_REFUSED : HT_CUT_NO_TABLE;
     if (rule->cfa_reg >= walk->registers)
         return HT_CUTS;
     uintptr_t cfa = walk->at.reg[rule->cfa_reg] + (uintptr_t)(intptr_t)rule->cfa_offset;
     if (rule->flags & RULE_CFA_LOADED) {
-        if (!load_and_note(walk, cfa, &cfa, fresh))
+        uintptr_t at = cfa;
+        if (!load(walk, at, &cfa))
             return HT_CUT_MEMORY;
+        note(t, at, cfa, false);
         cfa += (uintptr_t)(intptr_t)rule->cfa_add;
     }
     bool signal = rule->flags & RULE_SIGNAL;
     bool link = ARCH_LINK && (rule->flags & RULE_RA_IN_REGISTER); /* such a frame may be empty */
     if (!signal && (link ? cfa < walk->at.reg[0] : cfa <= walk->at.reg[0]))
         return HT_CUT_MEMORY;
+    walk->ret_at = base_of(walk, rule->ra_base, cfa) + words(rule->ra);
     if (link)
         walk->next.pc = walk->at.reg[ARCH_LINK];
-    else if (!load_and_note(walk, base_of(walk, rule->ra_base, cfa) + words(rule->ra), &walk->next.pc, fresh))
+    else if (!load(walk, walk->ret_at, &walk->next.pc))
         return HT_CUT_MEMORY;
-    if (!restore(walk, rule, cfa, fresh))
+    if (!restore(t, rule, cfa))
         return HT_CUT_MEMORY;
     if (signal) {
         if (!restore_link(walk, rule, cfa))
@@ -99,6 +108,8 @@ static COLD unsigned step(struct walk *walk, const struct rule *rule, struct fre
         if (!stack_enter(walk->stack, cfa))
             return HT_CUT_MEMORY;
     }
+    if (signal || link) /* never compared, since nothing is reused beyond a jump */
+        walk->ret_at = cfa - WORD;
     walk->exact = signal;
     walk->at.pc = arch_pc(walk->next.pc);
     walk->at.reg[0] = cfa;
@@ -107,172 +118,265 @@ static COLD unsigned step(struct walk *walk, const struct rule *rule, struct fre
     return STEPPED;
 }
 
-/* What of a walk's state is in processor registers while it follows plain rules. */
+/* ---- One frame outwards by a rule in short ---- */
+
+/* What of a walk's state is in processor registers while it follows such rules. */
 struct state {
-    uintptr_t pc, sp, fp;
+    uintptr_t id; /* the pc, or, of an interrupted instruction, its complement */
+    uintptr_t sp, fp;
+    uintptr_t ret_at; /* where the pc was read from */
     bool exact;
 };
 
-INLINE void state_save(const struct state *state, struct walk *walk)
+INLINE void state_save(const struct state *state, struct stack *stack, struct walk *walk)
 {
-    walk->at.pc = state->pc;
+    walk->stack = stack;
+    walk->at.pc = state->exact ? ~state->id : state->id;
     walk->at.reg[0] = state->sp;
     walk->at.reg[1] = state->fp;
+    walk->ret_at = state->ret_at;
     walk->exact = state->exact;
 }
 
-INLINE void state_load(struct state *state, const struct walk *walk)
+INLINE struct state state_load(const struct walk *walk)
 {
-    *state = (struct state){walk->at.pc, walk->at.reg[0], walk->at.reg[1], walk->exact};
+    return (struct state){walk->exact ? ~walk->at.pc : walk->at.pc, walk->at.reg[0], walk->at.reg[1], walk->ret_at,
+                          walk->exact};
 }
 
-/* As step, for RULE_PLAIN. */
-INLINE bool step_plain(struct state *state, struct stack *stack, const struct rule *rule, struct fresh *fresh)
+/*
+ * False: the rule has no short form. With one, the frame is listed, and what is read lies below the CFA, the saved frame register below the return address;
+ * nothing lies below the stack pointer, where the CFA is found from that. step_short relies on it.
+ */
+static bool abridge(const struct rule *rule, struct how *how)
 {
-    uintptr_t cfa = (rule->cfa_reg ? state->fp : state->sp) + (uintptr_t)(intptr_t)rule->cfa_offset;
-    uintptr_t ra_at = cfa + words(rule->ra);
-    if (UNLIKELY(cfa <= state->sp) || UNLIKELY(!stack_readable(stack, ra_at)))
-        return false;
-    uintptr_t ra = *(const uintptr_t *)ra_at;
-    fresh->word[0] = (struct word){ra_at, ra};
-    fresh->words = 1;
-    if (rule->flags & RULE_SAVES_FP) {
-        uintptr_t fp_at = cfa + words(rule->saved[0]);
-        if (UNLIKELY(!stack_readable(stack, fp_at)))
-            return false;
-        state->fp = *(const uintptr_t *)fp_at;
-        fresh->word[1] = (struct word){fp_at, state->fp};
-        fresh->words = 2;
+    int32_t words = rule->cfa_offset / (int32_t)WORD, most = HOW_FROM_FP - 1;
+    *how = (struct how){.place = rule->place,
+                        .cfa = (int16_t)(rule->cfa_reg == 1 ? words - HOW_FROM_FP : words),
+                        .saved = rule->saved[0],
+                        .ra = (int8_t)rule->ra};
+    bool saves = how->saved != SAVED_NONE;
+    int32_t lowest = saves ? how->saved : rule->ra;
+    return (rule->flags & RULE_PLAIN) && rule->place && words > 0 && words <= most &&
+           words * (int32_t)WORD == rule->cfa_offset && how->ra == rule->ra && rule->ra < 0 &&
+           (!ARCH_RETURN || rule->ra == ARCH_RETURN) && (!saves || how->saved < rule->ra) &&
+           (rule->cfa_reg || words + lowest >= 0);
+}
+
+/* The step of walk->at that is not among those remembered; NULL: walk->rule has no short form, or is RULE_NONE, not known. `taught`: walk->rule is there. */
+static COLD const struct step *other_step(struct thread *t, uintptr_t id, bool taught, unsigned registers)
+{
+    struct walk *walk = &t->walk;
+    if (!taught && !rules_look(walk->at.pc, walk->exact, &walk->rule)) {
+        walk->rule.kind = RULE_NONE;
+        return NULL;
     }
-    state->pc = arch_pc(ra);
+    if (registers != ARCH_REGS_FAST || !abridge(&walk->rule, &walk->step.how))
+        return NULL;
+    walk->step.pc = id;
+    if (walk->rule.generation != (uint16_t)t->frame_generation)
+        return &walk->step;
+    struct step *place = thread_step(t, id);
+    *place = walk->step;
+    return place;
+}
+
+/*
+ * The end of the part of a stack that is known to be readable, for a walk that stands at sp. An address above sp and below that end may be read if it is
+ * aligned, as sp is, mostly; above an sp that is not, nothing may be.
+ */
+INLINE uintptr_t end_above(const struct stack *stack, uintptr_t sp)
+{
+    return LIKELY(!(sp & (WORD - 1))) ? stack->high : 0;
+}
+
+/* A word that lies further out than the frame's stack pointer. */
+INLINE bool may_read(struct stack *stack, uintptr_t *end, uintptr_t address)
+{
+    if (LIKELY(address < *end))
+        return true;
+    if (!stack_readable(stack, address))
+        return false;
+    *end = stack->high;
+    return true;
+}
+
+/* The frame register points to anywhere: of what a frame reads, `lowest` and all up to the CFA must lie above the stack pointer. */
+INLINE bool is_inside(const struct state *state, uintptr_t lowest, uintptr_t cfa)
+{
+    return cfa > state->sp && lowest >= state->sp && lowest < cfa && !(lowest & (WORD - 1));
+}
+
+/* False: nothing has changed; not every word can be read, or the stack would not shrink. */
+INLINE bool step_short(struct state *state, struct stack *stack, uintptr_t *end, const struct how *how)
+{
+    const arch_saved saved = how->saved;
+    uintptr_t cfa = state->sp + words(how->cfa);
+    if (UNLIKELY(how->cfa < 0)) {
+        cfa = state->fp + words(how->cfa + HOW_FROM_FP);
+        if (!is_inside(state, cfa + words(saved == SAVED_NONE ? how->ra : saved), cfa))
+            return false;
+    }
+    uintptr_t at = cfa + words(ARCH_RETURN ? ARCH_RETURN : how->ra);
+    if (UNLIKELY(!may_read(stack, end, at)))
+        return false;
+    if (saved != SAVED_NONE)
+        state->fp = *(const uintptr_t *)(cfa + words(saved));
+    state->id = arch_pc(*(const uintptr_t *)at);
     state->sp = cfa;
+    state->ret_at = at;
     state->exact = false;
     return true;
 }
 
-_Static_assert(FRAME_USES_FP == RULE_USES_FP >> 2 && FRAME_SAVES_FP == RULE_SAVES_FP >> 2,
-               "flags of a frame are taken from its rule");
+/* ---- The last stack ---- */
 
-INLINE void note(const struct state *state, const struct rule *rule, struct fresh *fresh)
+INLINE uintptr_t difference(const struct word *word)
 {
-    uint32_t flags = (rule->flags >> 2 & (FRAME_USES_FP | FRAME_SAVES_FP)) | (rule->flags & JUMPS ? FRAME_JUMP : 0);
-    fresh->frame.pc = state->pc;
-    fresh->frame.sp = state->sp;
-    fresh->frame.fp = state->fp;
-    fresh->frame.flags = flags | (state->exact ? FRAME_EXACT : 0);
-    fresh->frame.place = rule->place;
-    fresh->words = 0;
-}
-
-/* The innermost frame from which on outwards every word is as it was, but not beyond `last`; NONE: not even the outermost's. */
-static COLD uint32_t still_good(const struct thread *t, uint32_t last, uint32_t first_changed)
-{
-    while (last != NONE && t->frame[last].words_end > first_changed)
-        last--; /* from 0 to NONE */
-    return last;
+    return arch_pc(*(const uintptr_t *)word->at) ^ word->value;
 }
 
 /* Four words between two branches: one that differs is rare. */
 #define VERIFY_STEP 4
 
-INLINE uintptr_t difference(const struct word *word)
+/*
+ * The innermost frame, not beyond `last`, from which on outwards all that was read is as it was; frame[-1]: none. end: last's word, which was read just now.
+ */
+INLINE const struct frame *verify(const struct thread *t, const struct frame *last, const struct word *end)
 {
-    return *(const uintptr_t *)word->at ^ word->value;
-}
-
-INLINE uint32_t verify(const struct thread *t, uint32_t last)
-{
-    const struct word *word = t->word, *end = word + t->frame[last].words_end;
-    for (; end - word >= VERIFY_STEP; word += VERIFY_STEP)
+    const struct word *word = t->word, *end_of_steps = end - (VERIFY_STEP - 1);
+    for (; word < end_of_steps; word += VERIFY_STEP)
         if (UNLIKELY(difference(word) | difference(word + 1) | difference(word + 2) | difference(word + 3)))
             break;
     for (; word < end; word++)
-        if (UNLIKELY(difference(word)))
-            return still_good(t, last, (uint32_t)(word - t->word));
+        if (UNLIKELY(difference(word))) {
+            last = t->frame + (word - t->word);
+            break;
+        }
+    for (uint32_t i = 0; UNLIKELY(i < t->extra_count) && t->frame + t->extra[i].frame <= last; i++)
+        if (UNLIKELY(*(const uintptr_t *)t->extra[i].word.at != t->extra[i].word.value))
+            return t->frame + t->extra[i].frame - 1;
     return last;
 }
 
 /* Does the last stack go on from here as the walk would? True: its frames 0 to reuse->next are those of the new stack. */
 INLINE bool rejoins(struct thread *t, const struct state *state, struct stack *stack, struct reuse *reuse)
 {
-    while (reuse->next != NONE && t->frame[reuse->next].sp < state->sp)
-        reuse->next--; /* from 0 to NONE */
-    if (reuse->next == NONE)
+    for (; reuse->next->sp < state->sp; reuse->next--) /* to frame[-1] at most */
+        reuse->word--;
+    const struct frame *frame = reuse->next;
+    if (frame->sp != state->sp || reuse->word->value != state->id ||
+        (UNLIKELY(frame->place & FRAME_FP_MATTERS) && frame->fp != state->fp))
         return false;
-    const struct frame *frame = &t->frame[reuse->next];
-    if (frame->sp != state->sp || frame->pc != state->pc || state->exact != !!(frame->flags & FRAME_EXACT) ||
-        ((frame->flags & FRAME_FP_LIVE) && frame->fp != state->fp))
-        return false;
-    if (reuse->compared)
-        return true;
-    /* All the words lie between here and the outermost one; the known part of the stack is without holes. */
-    if (UNLIKELY(!stack_readable(stack, t->word_top)))
-        return false;
-    uint32_t good = verify(t, reuse->next);
-    bool all = good == reuse->next;
-    reuse->compared = true;
-    reuse->next = good;
-    return all;
+    if (LIKELY(!reuse->compared)) {
+        /* All the words lie between here and the outermost one; the known part of the stack is without holes. */
+        if (UNLIKELY(t->word_top >= stack->high) && !stack_readable(stack, t->word_top))
+            return false;
+        reuse->compared = true;
+        reuse->next = verify(t, frame, reuse->word);
+        if (UNLIKELY(reuse->next != frame)) {
+            reuse->word = t->word + (reuse->next - t->frame);
+            return false;
+        }
+    }
+    reuse->word->at = state->ret_at; /* callees need not have it in the same place */
+    if (UNLIKELY(state->ret_at > t->word_top))
+        t->word_top = state->ret_at;
+    return true;
 }
 
-INLINE struct rule *place_for_rule(struct thread *t, uintptr_t pc)
+INLINE bool is_odd(const struct fresh *fresh)
 {
-    return &t->rule[rule_hash(pc) / (UINT32_MAX / THREAD_RULES + 1)];
+    return fresh->how.cfa == 0 || fresh->how.cfa == -HOW_FROM_FP;
 }
 
-/* Rule for a pc in the thread's own memory; NULL: the process does not know it yet. */
-INLINE const struct rule *recall(struct thread *t, const struct state *state)
+INLINE bool is_jump(const struct fresh *fresh)
 {
-    struct rule *rule = place_for_rule(t, state->pc);
-    if (LIKELY(rule->key == rule_key(state->pc, state->exact, t->frame_generation)))
-        return rule;
-    return rules_look(state->pc, state->exact, rule) ? rule : NULL;
+    return is_odd(fresh) && fresh->how.ra == HOW_JUMP;
+}
+
+/* By a rule of any form, or where the short one failed; `looked_up`: walk->rule is that rule. */
+static COLD unsigned step_any(struct thread *t, struct fresh *fresh, bool looked_up)
+{
+    struct walk *walk = &t->walk;
+    const struct rule *rule = &walk->rule;
+    if (!looked_up && !rules_look(walk->at.pc, walk->exact, &walk->rule))
+        return HT_CUT_MEMORY;
+    fresh->how = (struct how){.place = rule->place,
+                              .cfa = rule->flags & RULE_USES_FP ? -HOW_FROM_FP : 0,
+                              .saved = rule->flags & RULE_SAVES_FP ? 0 : SAVED_NONE,
+                              .ra = rule->flags & JUMPS ? HOW_JUMP : 0};
+    return step(t);
+}
+
+/* As libgcc's unwinder reads a return address of zero: nothing called this. */
+static COLD void the_end(struct thread *t, struct fresh *fresh, uintptr_t ret_at)
+{
+    if (is_jump(fresh))
+        return;
+    fresh->how.cfa = fresh->how.cfa < 0 ? -HOW_FROM_FP : 0;
+    fresh->how.ra = 0;
+    note(t, ret_at, *(const uintptr_t *)ret_at, false);
 }
 
 /*
- * Follows rules until the stack ends or rejoins the last one. New frames go to t->fresh, innermost first, as far as there is room; reuse->fresh counts them all.
+ * Follows rules until the stack ends or rejoins the last one. New frames go to t->fresh, innermost first, as far as there is room; reuse.fresh counts them all.
  * Returns why the walk ended (0: complete or rejoined), HT_CUTS when a rule needs registers that this walk does not follow, or UNKNOWN; `taught`: goes on
- * after that with this rule.
+ * after that with walk->rule.
  */
-INLINE unsigned follow(struct thread *t, struct reuse *outcome, const unsigned registers, const struct rule *taught)
+INLINE unsigned follow(struct thread *t, struct stack *stack, struct state state, struct reuse *outcome,
+                       const unsigned registers, bool taught)
 {
     struct walk *walk = &t->walk;
-    struct stack *stack = walk->stack;
+    uintptr_t end = end_above(stack, state.sp);
     struct reuse reuse = *outcome;
-    struct state state;
-    unsigned why = HT_CUT_DEPTH;
-    state_load(&state, walk);
-    for (; reuse.fresh < EXTRA_FRAMES; taught = NULL) {
+    struct fresh *fresh = t->fresh + MIN(reuse.fresh, t->depth_max);
+    unsigned why = 0;
+    for (;; taught = false) {
         if (rejoins(t, &state, stack, &reuse)) {
-            reuse.kept = reuse.next + 1;
-            why = 0;
+            reuse.kept = (uint32_t)(reuse.next - t->frame) + 1;
             break;
         }
-        const struct rule *rule = taught ? taught : recall(t, &state);
-        if (UNLIKELY(!rule)) {
-            state_save(&state, walk);
-            why = UNKNOWN;
-            break;
-        }
-        struct fresh *fresh = &t->fresh[MIN(reuse.fresh, t->depth_max)]; /* there is one more than depth_max */
-        note(&state, rule, fresh);
-        reuse.fresh++;
-        if (LIKELY(registers == ARCH_REGS_FAST && (rule->flags & RULE_PLAIN))) {
-            if (UNLIKELY(!step_plain(&state, stack, rule, fresh))) {
-                why = HT_CUT_MEMORY;
+        const struct step *by = thread_step(t, state.id);
+        bool remembered = registers == ARCH_REGS_FAST && LIKELY(by->pc == state.id);
+        if (UNLIKELY(!remembered)) {
+            state_save(&state, stack, walk);
+            by = other_step(t, state.id, taught, registers);
+            if (!by && walk->rule.kind == RULE_NONE) {
+                why = UNKNOWN;
                 break;
             }
-        } else {
-            state_save(&state, walk);
-            why = step(walk, rule, fresh);
-            if (why != STEPPED)
-                break;
-            why = HT_CUT_DEPTH;
-            stack = walk->stack;
-            state_load(&state, walk);
         }
-        if (UNLIKELY(!state.pc)) { /* as libgcc's unwinder reads it: nothing called this */
+        fresh->ret = (struct word){state.ret_at, state.id};
+        fresh->sp = state.sp;
+        fresh->fp = state.fp;
+        if (LIKELY(by))
+            fresh->how = by->how;
+        if (UNLIKELY(!by) || UNLIKELY(!step_short(&state, stack, &end, &by->how))) {
+            state_save(&state, stack, walk);
+            walk->reuse.fresh = reuse.fresh;
+            walk->registers = registers;
+            why = step_any(t, fresh, !remembered);
+            if (why != STEPPED) {
+                reuse.fresh++;
+                break;
+            }
             why = 0;
+            stack = walk->stack;
+            state = state_load(walk);
+            end = end_above(stack, state.sp);
+            state.id = walk->at.pc ? state.id : 0;
+        }
+        reuse.fresh++;
+        if (UNLIKELY(!state.id)) {
+            walk->reuse.fresh = reuse.fresh - 1;
+            the_end(t, fresh, state.ret_at);
+            break;
+        }
+        if (LIKELY(reuse.fresh <= t->depth_max)) {
+            fresh++;
+        } else if (reuse.fresh >= EXTRA_FRAMES) {
+            why = HT_CUT_DEPTH;
             break;
         }
     }
@@ -280,29 +384,30 @@ INLINE unsigned follow(struct thread *t, struct reuse *outcome, const unsigned r
     return why;
 }
 
-/* Rules that a thread remembers carry sixteen bits of their generation. */
-static COLD void forget_wrapped(struct thread *t, uint32_t generation)
+/* ---- The whole stack ---- */
+
+/* Of a thread that has not walked yet there are none: its pages are not touched. */
+static COLD void forget_steps(struct thread *t)
 {
-    if (t->frame_generation >> 16 != generation >> 16)
-        for (unsigned i = 0; i < THREAD_RULES; i++)
-            t->rule[i].key = 0;
+    for (unsigned i = 0; t->frame_generation && i < THREAD_STEPS; i++)
+        t->step[i].pc = 0;
 }
 
-/* A walk from t->walk.at. */
-INLINE struct reuse begin(struct thread *t, unsigned registers, bool exact)
+/* Where a walk from t->walk.at begins. */
+INLINE struct state begin(struct thread *t, struct reuse *reuse, bool exact)
 {
-    uint32_t generation = rules_generation();
-    uint32_t usable = MIN(t->frame_count, t->frame_barrier);
-    if (UNLIKELY(t->frame_generation != generation)) {
+    struct walk *walk = &t->walk;
+    uint32_t usable = MIN(t->frame_count, t->frame_jump - 1); /* 0: none is a jump */
+    if (UNLIKELY(t->frame_generation != word_acquire(&rules_generation))) {
+        forget_steps(t);
+        t->frame_generation = word_acquire(&rules_generation);
         usable = 0;
-        forget_wrapped(t, generation);
     }
-    t->frame_generation = generation;
-    t->walk.stack = &t->stack;
-    stack_enter(&t->stack, t->walk.at.reg[0] - WORD); /* where the return address of the hook lies */
-    t->walk.exact = exact;
-    t->walk.registers = registers;
-    return (struct reuse){.next = usable - 1}; /* from 0 to NONE */
+    walk->extras = 0;
+    *reuse = (struct reuse){.next = t->frame + usable - 1, .word = t->word + usable - 1};
+    uintptr_t sp = walk->at.reg[0], ret_at = sp - WORD; /* where the return address of the hook lies, or could lie */
+    stack_enter(&t->stack, ret_at);
+    return (struct state){exact ? ~walk->at.pc : walk->at.pc, sp, walk->at.reg[1], ret_at, exact};
 }
 
 /*
@@ -315,79 +420,131 @@ static COLD uint32_t shorten(const struct thread *t, uint32_t total)
     return total - (total - t->depth_max + step_frames - 1) / step_frames * step_frames;
 }
 
-/* Node of a stack with one frame more; 0: the tree is full. */
-INLINE uint32_t child_of(struct thread *t, uint32_t parent, uint32_t place)
+INLINE void add_extra(struct thread *t, uint32_t frame, struct word word)
 {
-    uint64_t key = (uint64_t)parent << 32 | place;
-    struct child *child = &t->child[((parent ^ place * 61u) * 0x9e3779b1u) / (UINT32_MAX / THREAD_CHILDREN + 1)];
-    if (LIKELY(child->key == key))
-        return child->node;
-    uint32_t node = tree_child(parent, place);
-    if (node)
-        *child = (struct child){key, node};
-    return node;
+    t->extra[t->extra_count++] = (struct extra){word, frame, false};
 }
 
-/* Makes a fresh frame the innermost of the stack so far, whose node is *node. False: the tree is full. */
-INLINE bool append(struct thread *t, const struct fresh *fresh, uint32_t *node)
+/* What a frame read beside its return address. matters: the frame register does further out. */
+static COLD void append_odd(struct thread *t, const struct fresh *fresh, uint32_t i, bool matters)
 {
-    uint32_t i = t->frame_count;
-    struct frame *frame = &t->frame[i];
-    uint32_t words = i ? frame[-1].words_end : 0;
-    /* The saved frame register is the last word. Where no rule further out reads that register, it may be what it likes. */
-    bool saves = fresh->frame.flags & FRAME_SAVES_FP;
-    uint32_t read = i ? frame[-1].flags & FRAME_FP_LIVE : 0, live = saves ? 0 : read;
-    *frame = fresh->frame;
-    frame->flags |= live | (fresh->frame.flags & FRAME_USES_FP ? FRAME_FP_LIVE : 0);
-    if (UNLIKELY((fresh->frame.flags & FRAME_JUMP) && t->frame_barrier > i))
-        t->frame_barrier = i;
-    for (uint32_t w = 0, left_out = saves && !read; w + left_out < fresh->words; w++) {
-        t->word[words++] = fresh->word[w];
-        t->word_top = MAX(t->word_top, fresh->word[w].at);
+    struct walk *walk = &t->walk;
+    uint32_t number = (uint32_t)(fresh - t->fresh);
+    if (is_jump(fresh) && !t->frame_jump)
+        t->frame_jump = i + 1;
+    while (walk->extras && t->fresh_extra[walk->extras - 1].frame > number) /* frames that are left out */
+        walk->extras--;
+    for (; walk->extras && t->fresh_extra[walk->extras - 1].frame == number; walk->extras--) {
+        const struct extra *extra = &t->fresh_extra[walk->extras - 1];
+        if (t->frame_jump || (extra->saved_fp && !matters))
+            continue;
+        add_extra(t, i, extra->word);
+        t->word_top = MAX(t->word_top, extra->word.at);
     }
-    frame->words_end = words;
-    if (LIKELY(fresh->frame.place))
-        *node = child_of(t, *node, fresh->frame.place);
-    frame->node = *node;
-    t->frame_count = i + 1;
-    return *node || !fresh->frame.place;
+    if (i && !t->frame_jump)
+        t->word_top = MAX(t->word_top, t->word[i - 1].at);
 }
 
-/* Puts the new frames behind those that are kept. Returns the innermost's node; sets *cut when the tree is full. */
-INLINE uint32_t splice(struct thread *t, uint32_t kept, uint32_t fresh, enum ht_cut *cut)
+/* What is kept of the last stack. */
+INLINE void keep(struct thread *t, uint32_t kept)
 {
-    uint32_t node = kept ? t->frame[kept - 1].node : *cut ? tree_cut_node(*cut) : 0;
-    t->frame_count = kept;
-    if (!kept) {
-        t->frame_barrier = NONE;
+    if (UNLIKELY(!kept)) {
         t->word_top = 0;
-    } else if (t->frame_barrier >= kept) {
-        t->frame_barrier = NONE;
+        t->frame_jump = t->extra_count = 0;
+    } else if (UNLIKELY(t->frame_jump | t->extra_count)) {
+        if (t->frame_jump > kept)
+            t->frame_jump = 0;
+        while (t->extra_count && t->extra[t->extra_count - 1].frame >= kept)
+            t->extra_count--;
     }
-    while (fresh-- > 0) {
-        uint32_t outer = node;
-        if (UNLIKELY(!append(t, &t->fresh[fresh], &node))) {
-            *cut = HT_CUT_FULL;
-            return outer;
-        }
+}
+
+/* What else there is to be noted of a new frame. Returns whether the frame register matters at it, from whether it does further out. */
+INLINE uint32_t append_special(struct thread *t, const struct fresh *fresh, uint32_t i, uint32_t matters)
+{
+    struct how how = fresh->how;
+    uint32_t uses = how.cfa < 0 ? FRAME_FP_MATTERS : 0;
+    if (is_odd(fresh))
+        append_odd(t, fresh, i, matters);
+    else if (matters && how.saved != SAVED_NONE)
+        add_extra(t, i, (struct word){(&t->frame[i])[-1].sp + words(how.saved), (&t->frame[i])[-1].fp});
+    return how.saved == SAVED_NONE ? matters | uses : uses;
+}
+
+INLINE uint32_t node_outside(const struct thread *t, uint32_t kept)
+{
+    return kept ? t->frame[kept - 1].node : t->frame_cut ? tree_cut_node(t->frame_cut) : 0;
+}
+
+/* The stack is known, and its node is. */
+INLINE const struct leaf *done(struct thread *t, uint32_t node, enum ht_cut cut)
+{
+    t->walk.node = node;
+    t->walk.cut = cut;
+    t->walk.todo = WALK_DONE;
+    return NULL;
+}
+
+/* Puts the new frames behind those that are kept. */
+INLINE const struct leaf *splice(struct thread *t, uint32_t kept, uint32_t count)
+{
+    struct frame *first = t->frame + kept, *frame = first;
+    uint32_t node = node_outside(t, kept);
+    t->frame_count = kept + count;
+    keep(t, kept);
+    uint64_t path = kept ? first[-1].path : tree_cut_path(t->frame_cut);
+    if (!count) {
+        const struct leaf *leaf = thread_leaf(t, path);
+        if (LIKELY(leaf->path == path) && LIKELY(leaf->node == node))
+            return leaf;
+        t->path = path;
+        return done(t, node, 0);
     }
-    return node;
+    uint32_t matters = kept ? first[-1].place & FRAME_FP_MATTERS : 0;
+    const struct fresh *fresh = t->fresh + count;
+    struct word *word = t->word + kept;
+    if (UNLIKELY(fresh[-1].ret.at > t->word_top) && !is_jump(fresh - 1))
+        t->word_top = fresh[-1].ret.at;
+    do {
+        fresh--;
+        struct how how = fresh->how;
+        *word++ = fresh->ret;
+        frame->sp = fresh->sp;
+        frame->fp = fresh->fp;
+        if (UNLIKELY(how.cfa <= 0) || UNLIKELY(matters))
+            matters = append_special(t, fresh, (uint32_t)(frame - t->frame), matters);
+        if (LIKELY(how.cfa > 0) || how.place)
+            path = tree_path(path, how.place);
+        frame->path = path;
+        frame->place = how.place | matters;
+        frame++;
+    } while (fresh > t->fresh);
+    const struct leaf *leaf = thread_leaf(t, path);
+    if (LIKELY(leaf->path == path) && LIKELY(tree_stands_for(leaf->node, first, count, node)))
+        return leaf;
+    t->path = path;
+    if (LIKELY(tree_find(first, count, node)))
+        return done(t, frame[-1].node, 0);
+    t->walk.todo = WALK_NODES;
+    t->walk.reuse.kept = kept;
+    return NULL;
 }
 
 /* Notes what is to be done from further out on the program's stack. */
-static COLD uint32_t later(struct thread *t, enum walk_todo todo, const struct reuse *reuse)
+static COLD const struct leaf *later(struct thread *t, enum walk_todo todo, const struct frame *next, uint32_t fresh,
+                                     bool compared)
 {
-    t->walk.todo = todo;
-    t->walk.reuse = *reuse;
-    if (todo != WALK_LEARN && t->walk.registers == ARCH_REGS_FAST) {
-        const struct frame *first = &t->fresh[0].frame;
-        t->walk.from.pc = first->pc;
-        t->walk.from.reg[0] = first->sp;
-        t->walk.from.reg[1] = first->fp;
-        if (!reuse->fresh) /* not even the first rule was to be had */
-            t->walk.from = t->walk.at;
-    }
-    return CAPTURE_LATER;
+    struct walk *walk = &t->walk;
+    walk->todo = todo;
+    walk->reuse = (struct reuse){
+        .next = next, .word = t->word + (next - t->frame), .fresh = fresh, .compared = compared};
+    const struct fresh *first = &t->fresh[0];
+    walk->from.pc = first->ret.value;
+    walk->from.reg[0] = first->sp;
+    walk->from.reg[1] = first->fp;
+    if (!fresh) /* not even the first rule was to be had */
+        walk->from = walk->at;
+    return NULL;
 }
 
 /* A deep new stack needs more nodes than one growth brings. */
@@ -396,47 +553,80 @@ static COLD bool may_grow(const struct thread *t)
     return !sys_frozen() && t->walk.grown < GROW_TRIES && section_may_grow(&section[HT_NODES], 1);
 }
 
-/* The walk is at its end: puts the stack together. */
-INLINE uint32_t finish(struct thread *t, struct reuse *reuse, unsigned why, enum ht_cut *cut)
+/*
+ * What another walk might see otherwise is not kept: neither a cut that has to do with the moment, nor frames whose other registers are not compared.
+ */
+static COLD const struct leaf *finish_cut(struct thread *t, unsigned registers, uint32_t node, enum ht_cut cut)
 {
-    if (UNLIKELY(why == UNKNOWN))
-        return later(t, WALK_LEARN, reuse);
-    if (UNLIKELY(why == HT_CUTS))
-        return later(t, WALK_ALL, reuse);
-    if (LIKELY(reuse->kept)) {
-        if (UNLIKELY(reuse->kept + reuse->fresh > t->depth_max))
-            return later(t, WALK_ANEW, reuse);
-        why = t->frame_cut;
-    } else if (UNLIKELY(reuse->fresh > t->depth_max)) {
-        why = HT_CUT_DEPTH;
-        reuse->fresh = shorten(t, reuse->fresh);
-    }
-    if (UNLIKELY(why == HT_CUT_MEMORY && sys_frozen())) /* the page could not be asked about */
-        why = HT_CUT_FROZEN;
-    t->frame_cut = *cut = why;
-    uint32_t node = splice(t, reuse->kept, reuse->fresh, cut);
-    if (LIKELY(!*cut) && LIKELY(t->walk.registers == ARCH_REGS_FAST))
-        return node;
-    /* What another walk might see otherwise is not kept: neither a cut that has to do with the moment, nor frames whose other registers are not compared. */
-    if (t->walk.registers != ARCH_REGS_FAST || (*cut != HT_CUT_NO_TABLE && *cut != HT_CUT_REFUSED))
-        t->frame_count = 0;
-    return *cut == HT_CUT_FULL && may_grow(t) ? later(t, WALK_GROW, reuse) : node;
+    if (registers != ARCH_REGS_FAST || (cut != HT_CUT_NO_TABLE && cut != HT_CUT_REFUSED))
+        t->frame_count = 0, t->path = 0;
+    if (cut != HT_CUT_FULL || !may_grow(t))
+        return done(t, node, cut);
+    if (registers == ARCH_REGS_FAST)
+        return later(t, WALK_GROW, t->frame, t->walk.reuse.fresh, false);
+    t->walk.todo = WALK_GROW; /* and from where the walk began that found that it needs all registers */
+    return NULL;
 }
 
-uint32_t capture(struct thread *t, enum ht_cut *cut)
+/* A stack that is among the leaves, where more is to be said than that. */
+INLINE void found(struct thread *t, const struct leaf *leaf)
 {
+    if (leaf) {
+        t->path = leaf->path;
+        done(t, leaf->node, 0);
+    }
+}
+
+/* A stack that is not whole, or that the walk with all registers found. */
+static COLD const struct leaf *finish_special(struct thread *t, struct reuse reuse, unsigned registers)
+{
+    t->walk.reuse.fresh = reuse.fresh;
+    t->walk.registers = registers;
+    const struct leaf *leaf = splice(t, reuse.kept, reuse.fresh);
+    if (!leaf && t->walk.todo == WALK_NODES)
+        return NULL;
+    found(t, leaf);
+    return finish_cut(t, registers, t->walk.node, t->frame_cut);
+}
+
+/* The walk is at its end: puts the stack together. What it is counted in, or NULL: see capture. */
+INLINE const struct leaf *finish(struct thread *t, struct reuse reuse, const unsigned registers, unsigned why)
+{
+    if (UNLIKELY(why == UNKNOWN))
+        return later(t, WALK_LEARN, reuse.next, reuse.fresh, reuse.compared);
+    if (UNLIKELY(why == HT_CUTS))
+        return later(t, WALK_ALL, reuse.next, reuse.fresh, false);
+    if (UNLIKELY(!reuse.kept)) {
+        if (reuse.fresh > t->depth_max) {
+            why = HT_CUT_DEPTH;
+            reuse.fresh = shorten(t, reuse.fresh);
+        }
+        /* the page could not be asked about */
+        t->frame_cut = why == HT_CUT_MEMORY && sys_frozen() ? HT_CUT_FROZEN : why;
+    } else if (UNLIKELY(reuse.kept + reuse.fresh > t->depth_max)) {
+        return later(t, WALK_ANEW, reuse.next, reuse.fresh, false);
+    }
+    if (UNLIKELY(t->frame_cut) || registers != ARCH_REGS_FAST)
+        return finish_special(t, reuse, registers);
+    return splice(t, reuse.kept, reuse.fresh);
+}
+
+const struct leaf *capture(struct thread *t)
+{
+    struct reuse reuse;
     t->walk.at.pc = arch_pc(t->walk.at.pc);
-    t->walk.grown = 0;
-    struct reuse reuse = begin(t, ARCH_REGS_FAST, false);
-    unsigned why = follow(t, &reuse, ARCH_REGS_FAST, NULL);
-    return finish(t, &reuse, why, cut);
+    struct state state = begin(t, &reuse, false);
+    unsigned why = follow(t, &t->stack, state, &reuse, ARCH_REGS_FAST, false);
+    return finish(t, reuse, ARCH_REGS_FAST, why);
 }
 
 COLD void capture_prepare(struct thread *t)
 {
     struct walk *walk = &t->walk;
     switch (walk->todo) {
-    case WALK_LEARN: walk->why = rules_learn(walk->at.pc, walk->exact, place_for_rule(t, walk->at.pc)); break;
+    case WALK_DONE:
+    case WALK_NODES: break;
+    case WALK_LEARN: walk->why = rules_learn(walk->at.pc, walk->exact, &walk->rule); break;
     case WALK_GROW:
         tree_grow();
         walk->grown += tree_wants() ? GROW_TRIES / 4 : 1; /* no memory, it seems */
@@ -446,38 +636,58 @@ COLD void capture_prepare(struct thread *t)
     }
 }
 
-COLD uint32_t capture_go_on(struct thread *t, enum ht_cut *cut)
+COLD void capture_nodes(struct thread *t)
 {
     struct walk *walk = &t->walk;
-    const struct rule *taught = NULL;
-    unsigned why = 0;
-    if (walk->todo == WALK_LEARN) {
-        why = walk->why;
-        taught = place_for_rule(t, walk->at.pc);
+    uint32_t kept = walk->reuse.kept, count = t->frame_count - kept, node = node_outside(t, kept);
+    uint32_t made = tree_nodes(t->frame + kept, count, node);
+    enum ht_cut cut = made < count ? HT_CUT_FULL : t->frame_cut;
+    if (made)
+        node = t->frame[kept + made - 1].node;
+    if (cut || walk->registers != ARCH_REGS_FAST)
+        finish_cut(t, walk->registers, node, cut);
+    else
+        done(t, node, 0);
+}
+
+COLD void capture_go_on(struct thread *t)
+{
+    struct walk *walk = &t->walk;
+    struct reuse reuse = walk->reuse;
+    struct state state;
+    bool taught = walk->todo == WALK_LEARN;
+    unsigned why = taught ? walk->why : 0;
+    if (taught) {
+        state = state_load(walk);
     } else {
         t->frame_count = 0;
         walk->at = walk->from;
-        walk->reuse = begin(t, ARCH_REGS_FAST, false);
+        walk->stack = &t->stack;
+        state = begin(t, &reuse, false);
     }
     if (!why)
-        why = follow(t, &walk->reuse, ARCH_REGS_FAST, taught);
-    return finish(t, &walk->reuse, why, cut);
+        why = follow(t, walk->stack, state, &reuse, ARCH_REGS_FAST, taught);
+    found(t, finish(t, reuse, ARCH_REGS_FAST, why));
 }
 
-COLD uint32_t capture_all(struct thread *t, enum ht_cut *cut)
+COLD void capture_all(struct thread *t)
 {
     struct walk *walk = &t->walk;
+    struct reuse reuse;
     arch_here(&walk->at);
     t->frame_count = 0;
-    walk->reuse = begin(t, ARCH_REGS, true);
-    struct rule *rule = NULL;
+    walk->stack = &t->stack;
+    struct state state = begin(t, &reuse, true);
+    bool taught = false;
     unsigned why = 0;
-    while (!why) {
-        why = follow(t, &walk->reuse, ARCH_REGS, rule);
+    for (;; state = state_load(walk)) {
+        why = follow(t, walk->stack, state, &reuse, ARCH_REGS, taught);
         if (why != UNKNOWN)
             break;
-        rule = place_for_rule(t, walk->at.pc);
-        why = rules_learn(walk->at.pc, walk->exact, rule); /* here, since the walk begins here */
+        why = rules_learn(walk->at.pc, walk->exact, &walk->rule); /* here, since the walk begins here */
+        if (why)
+            break;
+        taught = true;
     }
-    return finish(t, &walk->reuse, why == HT_CUTS ? HT_CUT_REFUSED : why, cut);
+    found(t, finish(t, reuse, ARCH_REGS, why == HT_CUTS ? HT_CUT_REFUSED : why));
 }

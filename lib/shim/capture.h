@@ -6,35 +6,48 @@
  * that meets a frame of the last stack with the same pc and stack pointer, and the same frame register if a rule from there on outwards reads it
  * before restoring it, therefore goes on as the last one did, provided that all those words are still the same. They are compared,
  * each once, outermost first; the first that differs tells which frames are still good.
+ *
+ * Nearly all of these words are return addresses, one a frame, and what a frame is known by besides its stack pointer. What else was read is few, and kept apart.
+ * The new frames, mostly two to four, are put behind those that stay; a hash of the places from the outermost to the innermost then leads to what the thread
+ * remembers of that stack (struct leaf), which is checked against the call tree's nodes, place by place.
  */
 #ifndef HEAPTAP_CAPTURE_H
 #define HEAPTAP_CAPTURE_H
 
 #include "thread.h"
 
-#define CAPTURE_LATER UINT32_MAX
+/*
+ * The stack that begins with t->walk.at, the state of the hook's caller: what its heap blocks are counted in, if it is whole and this thread has met it lately.
+ * Valid until the thread's next capture. NULL: capture_node says more. Frames of this library are walked through and not listed.
+ * Context: the thread's own hook. Reads nothing but known-readable stack pages and rules; no system call unless the stack is another one than before.
+ */
+const struct leaf *capture(struct thread *t);
 
-uint32_t capture(struct thread *t, enum ht_cut *cut);
 void capture_prepare(struct thread *t);
-uint32_t capture_go_on(struct thread *t, enum ht_cut *cut);
-uint32_t capture_all(struct thread *t, enum ht_cut *cut);
+void capture_nodes(struct thread *t);
+void capture_go_on(struct thread *t);
+void capture_all(struct thread *t);
 
 /*
- * Id of the call tree's node for the stack that begins with t->walk.at, the state of the hook's caller. Frames of this library are walked through and not
- * listed.
- *
- * Shape:   *cut: 0 if the stack is whole, else why its outer end is missing. Node 0: not even one frame.
- * Context: the thread's own hook. Reads nothing but known-readable stack pages and rules. Takes no lock but the teacher's try-lock, on an unknown pc.
+ * Goes on where capture returned NULL. Id of the call tree's node for the stack. *cut: 0 if it is whole, else why its outer end is missing. Node 0: not even
+ * one frame. t->path is the stack's then, or 0 if it is not to be remembered.
+ * Context: as above; takes no lock but the teacher's try-lock, on an unknown pc.
  */
-INLINE uint32_t capture_stack(struct thread *t, enum ht_cut *cut)
+INLINE uint32_t capture_node(struct thread *t, enum ht_cut *cut)
 {
-    /* A capture that has to teach a rule, grow a table or begin anew comes back here first: less of the program's stack is in use. */
-    uint32_t node = capture(t, cut);
-    while (UNLIKELY(node == CAPTURE_LATER)) {
+    /* Rules are taught, nodes made, tables grown and walks begun anew from here: less of the program's stack is in use than where that was found necessary. */
+    while (t->walk.todo != WALK_DONE) {
         capture_prepare(t);
-        node = t->walk.todo == WALK_ALL ? capture_all(t, cut) : capture_go_on(t, cut);
+        if (t->walk.todo == WALK_NODES)
+            capture_nodes(t);
+        else if (t->walk.todo == WALK_ALL)
+            capture_all(t);
+        else
+            capture_go_on(t);
     }
-    return node;
+    t->walk.grown = 0;
+    *cut = t->walk.cut;
+    return t->walk.node;
 }
 
 #endif

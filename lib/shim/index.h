@@ -10,6 +10,7 @@
 #define HEAPTAP_INDEX_H
 
 #include "memory.h"
+#include <common/arch.h>
 
 #define INDEX_FIRST_LINES 64u /* 4 KiB */
 #define INDEX_LEVELS 20u
@@ -32,6 +33,36 @@ struct index {
 
 typedef bool index_match(uint32_t id, uint64_t key);
 
+/* Bit 2 * i + 1: slot i has this hash. */
+INLINE unsigned index_same(const struct index_slot *line, uint32_t hash)
+{
+    const uint32_t *words = &line->id;
+    unsigned first = arch_equal4(words, hash) | arch_equal4(words + 4, hash) << 4;
+    unsigned second = arch_equal4(words + 8, hash) | arch_equal4(words + 12, hash) << 4;
+    return (first | second << 8) & 0xaaaau;
+}
+
+/* The short way: the first id with this hash in the first line of the newest level, or 0. The caller sees whether it has the key. */
+INLINE uint32_t index_first(const struct index *index, uint32_t hash)
+{
+    uint32_t top = word_acquire(&index->top) - 1;
+    if (UNLIKELY(top >= INDEX_LEVELS))
+        return 0;
+    const index_line *lines = __atomic_load_n(&index->level[top], __ATOMIC_RELAXED);
+    const struct index_slot *line = lines[hash & ((INDEX_FIRST_LINES << top) - 1)];
+    unsigned same = index_same(line, hash);
+    return LIKELY(same) ? word_acquire(&line[(unsigned)__builtin_ctz(same) / 2].id) : 0;
+}
+
+/* Fetches what index_find looks at first. */
+INLINE void index_fetch(const struct index *index, uint32_t hash)
+{
+    uint32_t top = word_get(&index->top) - 1;
+    if (LIKELY(top < INDEX_LEVELS))
+        __builtin_prefetch(
+            __atomic_load_n(&index->level[top], __ATOMIC_RELAXED)[hash & ((INDEX_FIRST_LINES << top) - 1)]);
+}
+
 /* Id with this key, or 0. Context: any thread, signal-safe. */
 INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match *match, uint64_t key)
 {
@@ -40,11 +71,12 @@ INLINE uint32_t index_find(const struct index *index, uint32_t hash, index_match
         uint32_t mask = (INDEX_FIRST_LINES << (top - 1)) - 1;
         for (uint32_t n = 0; n < INDEX_FAR; n++) {
             const struct index_slot *line = lines[(hash + n) & mask];
-            uint32_t id = 1;
-            for (uint32_t i = 0; i < INDEX_LINE && (id = word_acquire(&line[i].id)); i++)
-                if (word_get(&line[i].hash) == hash && match(id, key))
+            for (unsigned same = index_same(line, hash); same; same &= same - 1) {
+                uint32_t id = word_acquire(&line[(unsigned)__builtin_ctz(same) / 2].id);
+                if (id && match(id, key))
                     return id;
-            if (!id)
+            }
+            if (!word_acquire(&line[INDEX_LINE - 1].id))
                 break;
         }
     }

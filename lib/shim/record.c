@@ -37,43 +37,63 @@ INLINE struct ht_cell *cell_of(struct thread *t, uint32_t site)
     return LIKELY(cell) ? cell : cell_after_growth(t, site);
 }
 
-/* What finds no room is counted at the site without a stack, whose id is its kind: so no site is 0. */
-static COLD struct memo *counter_of(struct thread *t, uint32_t node, enum ht_kind kind)
+/* 0: no room. */
+static COLD uint32_t new_site(uint32_t node, enum ht_kind kind)
 {
-    struct memo *memo = kind == HT_KIND_HEAP ? &t->memo[node % THREAD_MEMOS] : &t->other;
-    uint32_t site = tree_site(node, kind);
-    for (unsigned tries = 0; UNLIKELY(!site) && tries < GROW_TRIES && section_may_grow(&section[HT_SITES], 1);
-         tries++) {
+    uint32_t site = tree_new_site(node, kind);
+    for (unsigned tries = 0; !site && tries < GROW_TRIES && section_may_grow(&section[HT_SITES], 1); tries++) {
         tree_grow();
-        if (tree_wants()) /* no memory */
-            break;
-        site = tree_site(node, kind);
+        site = tree_new_site(node, kind);
     }
-    if (UNLIKELY(!site)) {
-        slot_lose(t->slot, HT_LOST_SITE_FULL, 1);
-        site = kind;
-        memo = &t->other;
-    }
-    *memo = (struct memo){node, site, cell_of(t, site)};
-    return memo;
+    return site;
 }
 
-/* What the hook's caller is counted in. Valid until the thread's next event. */
-INLINE const struct memo *counter_here(struct thread *t, enum ht_kind kind)
+/* What finds no room is counted at the site without a stack, whose id is its kind: so no site is 0. */
+static COLD uint32_t site_without_stack(struct thread *t, enum ht_kind kind)
+{
+    slot_lose(t->slot, HT_LOST_SITE_FULL, 1);
+    return kind;
+}
+
+/* What a node's things are counted in. */
+static COLD struct counter counter_of(struct thread *t, uint32_t node, enum ht_kind kind)
+{
+    if (tree_wants()) /* here, where less of the program's stack is in use than where that was found */
+        tree_grow();
+    uint32_t site = tree_site(node, kind);
+    if (!site)
+        site = new_site(node, kind);
+    if (site && kind == HT_KIND_HEAP && t->path)
+        *thread_leaf(t, t->path) = (struct leaf){t->path, node, site};
+    if (!site)
+        site = site_without_stack(t, kind);
+    return (struct counter){site, cell_of(t, site)};
+}
+
+/* What the hook's caller is counted in. */
+INLINE struct counter counter_here(struct thread *t, enum ht_kind kind)
 {
     enum ht_cut cut = 0;
-    if (from_loader(t->walk.at.pc))
+    if (UNLIKELY(from_loader(t->walk.at.pc)))
         modules_touch();
     else if (UNLIKELY(word_get(&modules_dirty)) && !modules_refresh())
         cut = HT_CUT_BUSY;
-    uint32_t node = cut ? tree_cut_node(cut) : capture_stack(t, &cut);
-    if (UNLIKELY(cut))
+    const struct leaf *leaf = NULL;
+    uint32_t node;
+    if (LIKELY(!cut))
+        leaf = capture(t);
+    if (LIKELY(leaf) && kind == HT_KIND_HEAP) {
+        struct ht_cell *cell = slot_cell_own(t->slot, leaf->site);
+        return (struct counter){leaf->site, LIKELY(cell) ? cell : cell_of(t, leaf->site)};
+    }
+    if (cut) {
+        t->path = 0;
+        node = tree_cut_node(cut);
+    } else {
+        node = leaf ? leaf->node : capture_node(t, &cut);
+    }
+    if (cut)
         slot_lose(t->slot, loss_of_cut[cut], 1);
-    const struct memo *memo = &t->memo[node % THREAD_MEMOS];
-    if (LIKELY(memo->node == node && memo->cell && kind == HT_KIND_HEAP))
-        return memo;
-    if (tree_wants()) /* here, where less of the program's stack is in use */
-        tree_grow();
     return counter_of(t, node, kind);
 }
 
@@ -169,16 +189,16 @@ INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags
     struct live_heads *heads = live_reach(arch_address((uintptr_t)p));
     if (!usual)
         long_tick(t);
-    const struct memo *counter = counter_here(t, HT_KIND_HEAP);
+    struct counter counter = counter_here(t, HT_KIND_HEAP);
     t->heap_pending += (intptr_t)size;
-    unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), size, counter->site);
+    unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), size, counter.site);
     if (UNLIKELY(result != LIVE_DONE))
-        settle(t, p, heads, size, counter->site, result);
-    if (usual && LIKELY(counter->cell))
-        slot_count_event(&counter->cell->allocs, &counter->cell->alloc_bytes, (uint32_t)size);
+        settle(t, p, heads, size, counter.site, result);
+    if (usual && LIKELY(counter.cell))
+        slot_count_event(&counter.cell->allocs, &counter.cell->alloc_bytes, (uint32_t)size);
     else
-        count(t, counter->cell, size, true);
-    ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, counter->site);
+        count(t, counter.cell, size, true);
+    ring_write(t, HT_EVENT_ALLOC, flags, (uintptr_t)p, size, counter.site);
     if (!usual)
         session_heap_settle(t);
 }
@@ -338,9 +358,9 @@ void record_map(struct thread *t, const void *p, uint64_t size, enum ht_kind kin
     if (pass_over(t))
         return;
     tick(t);
-    const struct memo *counter = counter_here(t, kind);
-    struct map map = {(uintptr_t)p, (uintptr_t)size, counter->site, t->birth};
-    insert_map(t, &map, counter->cell);
+    struct counter counter = counter_here(t, kind);
+    struct map map = {(uintptr_t)p, (uintptr_t)size, counter.site, t->birth};
+    insert_map(t, &map, counter.cell);
 }
 
 bool record_take_maps(struct thread *t, const void *p, uint64_t size)

@@ -11,9 +11,7 @@
  * On AArch64, where compilers keep frame records by default, rules are walked all the same. Both ways were tried under qemu-user against backtrace():
  * code with records comes out right either way (73,343 stacks of jq, sqlite3, python3 and openssl). But a chain of records leaves out, and nothing tells,
  * what a signal interrupted (1,130 of 4,160 stacks of known/signals and known/jumps wrong) and what was built with -fomit-frame-pointer (400 of 400);
- * rules: none wrong. Nor are records cheaper. Instructions added to a pair of malloc and free at depth 5, 20 and 60 (tests/bench/pairs): 783, 871 and 1,091 by
- * rules; 832, 1,000 and 1,440 by records with the same comparison with the last stack, since each record is two words and a rule mostly reads one. To whole
- * programs, in millions: jq 80 and 83, sqlite3 66 and 69, python3 256 and 269. Where there is no table, nothing says that records are kept: the stack is cut.
+ * rules: none wrong. Nor are records cheaper, with the same comparison with the last stack: each record is two words, and a rule mostly reads one. Where there is no table, nothing says that records are kept: the stack is cut.
  */
 #ifndef HEAPTAP_RULE_H
 #define HEAPTAP_RULE_H
@@ -44,14 +42,10 @@ enum rule_base { BASE_CFA, BASE_FP, BASE_SP }; /* CFA, r[1], r[0] */
 
 #if ARCH_SYSCALLS
 struct rule {
-    union {
-        struct {
-            uint32_t pc_lo; /* publishes; set by rules.c */
-            uint16_t pc_hi; /* set by rules.c; a bit of the two says that the address is exact, not a return address */
-            uint16_t generation; /* set by rules.c */
-        };
-        uint64_t key; /* all three */
-    };
+    /* Set by rules.c. */
+    uint32_t pc_lo; /* publishes */
+    uint16_t pc_hi; /* a bit of the two says that the address is exact, not a return address */
+    uint16_t generation;
     uint32_t place; /* set by rules.c */
     int32_t cfa_offset;
     int16_t cfa_add;
@@ -74,18 +68,6 @@ INLINE uint16_t rule_pc_hi(uintptr_t pc, bool exact)
 {
     return (uint16_t)((uint64_t)pc >> 32 & (ARCH_CODE_ALIGN > 1 ? 0xffff : 0x7fff)) |
            (ARCH_CODE_ALIGN == 1 && exact ? 0x8000u : 0);
-}
-
-/* Made in a register: in memory, its parts would have to be stored before the whole could be loaded. */
-INLINE uint64_t rule_key(uintptr_t pc, bool exact, uint32_t generation)
-{
-    uint64_t high = (uint64_t)rule_pc_hi(pc, exact);
-    uint32_t low = rule_pc_lo(pc, exact);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return (uint64_t)(uint16_t)generation << 48 | high << 32 | low;
-#else
-    return (uint64_t)low << 32 | high << 16 | (uint16_t)generation;
-#endif
 }
 
 /* Hashes the pc of a rule: the upper bits are the mixed ones. */

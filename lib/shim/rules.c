@@ -17,7 +17,7 @@ static struct table {
     struct rule rule[];
 } * table;
 static uint32_t capacity; /* of the table */
-static uint32_t generation = 1;
+uint32_t rules_generation = 1;
 static bool can_teach;
 static bool taught_outside; /* a rule says that its pc lies in no module */
 
@@ -64,7 +64,7 @@ bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 {
     uint32_t wanted = rule_pc_lo(pc, exact);
     uint16_t high = rule_pc_hi(pc, exact);
-    uint16_t now = (uint16_t)word_get(&generation);
+    uint16_t now = (uint16_t)word_get(&rules_generation);
     struct table *in = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
     for (uint32_t probe = 0; in && probe < PROBES; probe++) {
         const struct rule *rule = place_at(in, pc, probe);
@@ -76,7 +76,7 @@ bool rules_look(uintptr_t pc, bool exact, struct rule *out)
         load_rule(out, rule);
         if (word_get(&rule->pc_lo) == low && has_generation(rule, now))
             return true;
-        out->key = 0;
+        out->kind = RULE_NONE;
     }
     return false;
 }
@@ -86,7 +86,7 @@ static struct rule *find_room(struct table *in, uintptr_t pc)
 {
     for (uint32_t probe = 0; probe < PROBES; probe++) {
         struct rule *rule = place_at(in, pc, probe);
-        if (!rule->pc_lo || rule->generation != (uint16_t)generation)
+        if (!rule->pc_lo || rule->generation != (uint16_t)rules_generation)
             return rule;
     }
     return NULL;
@@ -96,7 +96,7 @@ static bool take_over(struct table *to, const struct table *from)
 {
     for (uint32_t i = 0; i <= from->mask; i++) {
         const struct rule *rule = &from->rule[i];
-        if (!rule->pc_lo || rule->generation != (uint16_t)generation)
+        if (!rule->pc_lo || rule->generation != (uint16_t)rules_generation)
             continue;
         /* The hash is of these bits only. */
         struct rule *room = find_room(to, rule->pc_lo & ~(uint32_t)(ARCH_CODE_ALIGN > 1));
@@ -210,7 +210,7 @@ static void ask(void *argument)
     }
     rule->pc_lo = 0;
     rule->pc_hi = rule_pc_hi(pc, question->exact);
-    rule->generation = (uint16_t)generation;
+    rule->generation = (uint16_t)rules_generation;
     rule_classify(rule);
     word_publish(&room->pc_lo, 0);
     store_rule(room, rule);
@@ -237,16 +237,12 @@ COLD enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)
 
 void rules_forget(void)
 {
-    word_publish(&generation, generation + 1);
-    if (!(generation & 0xffff)) /* sixteen bits of it are in each rule: start with truly empty tables when they wrap */
+    word_publish(&rules_generation, rules_generation + 1);
+    if (!(rules_generation &
+          0xffff)) /* sixteen bits of it are in each rule: start with truly empty tables when they wrap */
         for (uint32_t i = 0; i < capacity; i++)
             word_publish(&table->rule[i].pc_lo, 0);
     taught_outside = false;
-}
-
-uint32_t rules_generation(void)
-{
-    return word_acquire(&generation);
 }
 
 bool rules_taught_outside(void)

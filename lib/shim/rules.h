@@ -26,7 +26,7 @@ enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out);
 void rules_forget(void);
 
 /* Changes whenever rules are forgotten. */
-uint32_t rules_generation(void);
+extern uint32_t rules_generation;
 
 /* True if a rule says that its pc lies in no module: it is wrong once a module is loaded there. Context: as rules_forget. */
 bool rules_taught_outside(void);

@@ -84,14 +84,18 @@ INLINE struct ht_cell *cell_at(uint32_t chunk, uint32_t site)
 /* For slot_cell: gives the slot a chunk for the site. NULL: no room, at least until section_grow, or no such site. */
 struct ht_cell *slot_cell_new(struct slot *slot, uint32_t site);
 
-/* Counters of a site in this slot; NULL: none yet, or no such site: the live table's site ids come back from the file, which is not trusted. */
-INLINE struct ht_cell *slot_cell_known(struct slot *slot, uint32_t site)
+/* Counters of a site that this process has made, in this slot; NULL: none yet. */
+INLINE struct ht_cell *slot_cell_own(struct slot *slot, uint32_t site)
 {
-    if (UNLIKELY(site >= section[HT_SITES].capacity))
-        return NULL;
     /* Relaxed: counters are zero from the start, there is nothing that has to be there before they are found. */
     struct ht_cell *group = __atomic_load_n(&slot->group[site / HT_SITES_PER_CHUNK], __ATOMIC_RELAXED);
     return LIKELY(group) ? group + site % HT_SITES_PER_CHUNK : NULL;
+}
+
+/* The same of any number; NULL also: no such site. The live table's site ids come back from the file, which is not trusted. */
+INLINE struct ht_cell *slot_cell_known(struct slot *slot, uint32_t site)
+{
+    return LIKELY(site < section[HT_SITES].capacity) ? slot_cell_own(slot, site) : NULL;
 }
 
 /* The same, made if they are not there. NULL: no room, or no such site. */
@@ -101,7 +105,7 @@ INLINE struct ht_cell *slot_cell(struct slot *slot, uint32_t site)
     return LIKELY(cell) ? cell : slot_cell_new(slot, site);
 }
 
-/* Ring events written through all slots so far. */
+/* Ring events written through all slots but the shared one so far. */
 uint64_t slots_events(void);
 
 #endif

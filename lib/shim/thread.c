@@ -30,27 +30,21 @@ uint32_t thread_take_nested(struct thread *t, const void *own)
     return others;
 }
 
-/* The arrays of a capture lie behind the state itself. Touched only as deep as stacks are. */
 static size_t state_bytes(void)
 {
-    size_t frame_bytes = sizeof(struct frame) + FRAME_WORDS * sizeof(struct word) + sizeof(struct fresh);
-    return align_up(sizeof(struct thread) + (config.depth_max + 1) * frame_bytes, 4096);
+    return align_up(thread_bytes(config.depth_max), 4096);
 }
 
-static void lay_out(struct thread *t)
+/* What a hook that was left, or whose thread ended in it, may have been about to change. */
+static void forget(struct thread *t)
 {
-    t->depth_max = config.depth_max;
-    t->fresh = (struct fresh *)(void *)(t + 1);
-    t->frame = (struct frame *)(void *)(t->fresh + t->depth_max + 1);
-    t->word = (struct word *)(void *)(t->frame + t->depth_max + 1);
-    t->frame_count = 0;
-}
-
-/* What the thread's slot counts. */
-static void forget_counters(struct thread *t)
-{
-    for (unsigned i = 0; i < THREAD_MEMOS; i++)
-        t->memo[i].cell = NULL;
+    t->frame_count = t->walk.grown = 0;
+    t->line_next = t->line_end = t->line_begun = 0; /* the rest of the run stays unused */
+    t->clock_left = 0;
+    for (unsigned i = 0; i < THREAD_STEPS; i++)
+        t->step[i].pc = 0;
+    for (unsigned i = 0; i < THREAD_LEAVES; i++)
+        t->leaf[i].path = 0;
 }
 
 static bool take(struct thread *t, uint32_t tid, bool ask)
@@ -61,13 +55,14 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     if (!word_swap(&t->owner, owner, tid))
         return false;
     t->ready = 0;
+    if (t->guard)
+        forget(t);
     t->guard = NULL;
     t->stack = (struct stack){0, 0};
     t->clock_left = 0;
     t->clock_interval = 0;
     thread_take_nested(t, NULL);
-    forget_counters(t);
-    lay_out(t);
+    thread_set_arrays(t, config.depth_max);
     return true;
 }
 
@@ -76,7 +71,7 @@ static struct thread *make(uint32_t owner)
     struct thread *t = memory_map(state_bytes());
     if (!t)
         return NULL;
-    lay_out(t);
+    thread_set_arrays(t, config.depth_max);
     t->owner = owner;
     uint32_t row = word_add(&thread_count, 1);
     if (row >= THREADS_MAX) {
@@ -152,14 +147,8 @@ COLD struct thread *thread_enter_slow(struct guard *guard)
         slot_lose(t->slot, HT_LOST_GUARD_CLEARED, 1);
         if (t->nested_count)
             count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], thread_take_nested(t, NULL));
-        /* That hook may have been left between any two stores. */
-        t->frame_count = 0;
+        forget(t);
         ring_settle(t->slot);
-        forget_counters(t);
-        for (unsigned i = 0; i < THREAD_RULES; i++)
-            t->rule[i].key = 0;
-        for (unsigned i = 0; i < THREAD_CHILDREN; i++)
-            t->child[i].key = 0;
     } else {
         if (!session_start())
             return NULL;

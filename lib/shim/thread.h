@@ -21,67 +21,98 @@ struct slot;
 struct guard {
     uintptr_t cookie;
 };
-#define GUARD_COOKIE ((uintptr_t)0x5bd1e995u)
+#define GUARD_COOKIE ((uintptr_t)0x6f3a91d7u)
 
 /* Pages of the current stack that are known to be readable. */
 struct stack {
     uintptr_t low, high;
 };
 
+/* A memory word that rules read. */
+struct word {
+    uintptr_t at, value;
+};
+
+/* One frame of the thread's last stack. Its pc is what its word has (capture.c). */
+struct frame {
+    uintptr_t sp, fp;
+    uint64_t path;  /* of the stack that ends here (tree.h) */
+    uint32_t node;  /* of that stack */
+    uint32_t place; /* 0: not listed, a frame of this library; and FRAME_FP_MATTERS */
+};
+/* Its rule, or one further out before the frame register is restored, reads that register. */
+#define FRAME_FP_MATTERS 0x80000000u
+
+/* A word, other than return addresses, that the rule of a frame read. */
+struct extra {
+    struct word word;
+    uint32_t frame;
+    bool saved_fp; /* what matters only if the frame register does further out */
+};
+#define FRAME_EXTRAS                                                                                                   \
+    3u /* what one rule reads at the most: where the CFA is loaded from, the saved frame register, an end of the stack */
+
+/*
+ * A rule of the most frequent form (RULE_PLAIN), in short. With r[0] the stack pointer and r[1] the frame register:
+ *   CFA = r[0] + cfa words, or, if cfa is negative, r[1] + (cfa + HOW_FROM_FP) words;  return address: the word at CFA + ra words;
+ *   caller's r[1]: the one at CFA + saved words, or unchanged if SAVED_NONE
+ * Of a frame that was walked otherwise: cfa is 0 or -HOW_FROM_FP, saved only tells whether there is one, ra is HOW_JUMP or 0.
+ */
+struct how {
+    uint32_t place; /* not 0, in short */
+    int16_t cfa;
+    arch_saved saved;
+    int8_t ra;
+};
+#define HOW_FROM_FP 0x8000
+#define HOW_JUMP 1 /* its caller is on a stack of its own, perhaps, or is in the link register, which is not compared */
+
+/* The same with the pc that it is for, as a thread remembers it. 0: none. */
+struct step {
+    uintptr_t pc;
+    struct how how;
+};
+#define THREAD_STEPS 2048u
+
+/* A frame that was just walked, and the word that its pc was read from. */
+struct fresh {
+    struct word ret;
+    uintptr_t sp, fp;
+    struct how how;
+};
+
 /* The last stack while a new one is being walked, and what is new (capture.c). */
 struct reuse {
-    uint32_t next; /* frames from here inwards cannot match any more: they lie below the walk; NONE: no frame is left */
-    uint32_t kept; /* frames of the last stack that are the new one's too; 0: none */
-    uint32_t fresh; /* frames that were walked */
-    bool compared;  /* the words of frames 0 .. next are known to be as they were */
+    const struct frame
+        *next; /* frames from here inwards cannot match any more: they lie below the walk; frame[-1]: none is left */
+    struct word *word; /* of `next` */
+    uint32_t kept;     /* frames of the last stack that are the new one's too; 0: none */
+    uint32_t fresh;    /* frames that were walked */
+    bool compared;     /* the words of frames 0 .. next are known to be as they were */
 };
 
 /* Where a capture stands (capture.c). Kept here and not on the program's stack, of which a hook may use 512 bytes. */
 struct walk {
     struct regs at;
     struct regs next;
+    uintptr_t ret_at; /* where at.pc was read from */
     struct stack
         *stack; /* known part of the stack that `at` is on: the thread's, or `other` after a jump to another stack */
     struct stack other;
     bool exact;         /* at.pc is an interrupted instruction */
     unsigned registers; /* how many are followed */
     /* What is to be done before the walk goes on (capture.h), and where it began. */
-    enum walk_todo { WALK_LEARN = 1, WALK_GROW, WALK_ANEW, WALK_ALL } todo;
+    enum walk_todo { WALK_DONE, WALK_LEARN, WALK_NODES, WALK_GROW, WALK_ANEW, WALK_ALL } todo;
     unsigned why;
     struct reuse reuse;
+    uint32_t extras; /* of the frames that were walked */
     struct regs from;
     unsigned grown; /* how often tables have grown for this stack */
-};
-
-#define FRAME_EXACT 0x1u /* pc is an interrupted instruction */
-#define FRAME_JUMP                                                                                                     \
-    0x2u /* its caller is on a stack of its own, perhaps, or is in the link register, which is not compared */
-#define FRAME_USES_FP 0x4u  /* its rule reads the frame register */
-#define FRAME_SAVES_FP 0x8u /* its rule restores the frame register */
-#define FRAME_FP_LIVE                                                                                                  \
-    0x10u /* this rule, or one further out before the register is restored, reads the frame register */
-
-/* A memory word that a rule read. */
-struct word {
-    uintptr_t at, value;
-};
-#define FRAME_WORDS                                                                                                    \
-    3u /* what one rule reads at the most: where the CFA is loaded from, the return address, the saved frame register */
-
-/* One frame of the thread's last stack: the state that its rule was applied to. */
-struct frame {
-    uintptr_t pc, sp, fp;
-    uint32_t flags;
-    uint32_t place;     /* 0: not listed (a frame of this library) */
-    uint32_t node;      /* of the stack that ends here */
-    uint32_t words_end; /* t->word[0 .. words_end): what the rules from here outwards read, outermost first */
-};
-
-/* A frame that was just walked. */
-struct fresh {
-    struct frame frame;
-    uint32_t words;
-    struct word word[FRAME_WORDS];
+    /* What it came to, where there is nothing to be done. */
+    uint32_t node;
+    enum ht_cut cut;
+    struct rule rule; /* of `at`, when its pc is not among the steps that are remembered */
+    struct step step; /* the same in short */
 };
 
 /* A block, as the live table knows it (live.h). */
@@ -91,18 +122,18 @@ struct live_block {
     uint16_t birth;
 };
 
-/* What a thread remembers of the process's tables, each found by a hash: rules by pc, nodes by (parent, place), and what a node's heap blocks are counted in. */
-struct child {
-    uint64_t key; /* parent << 32 | place; 0: none, since no place is 0 */
-    uint32_t node;
-};
-struct memo {
+/* The innermost node of a stack that was met, by the stack's path, and where its heap blocks are counted. path 0: none. */
+struct leaf {
+    uint64_t path;
     uint32_t node, site;
-    struct ht_cell *cell; /* of the site in this thread's slot; NULL: nothing is remembered, or there is no room */
 };
-#define THREAD_RULES 512u
-#define THREAD_CHILDREN 512u
-#define THREAD_MEMOS 256u
+#define THREAD_LEAVES 2048u
+
+/* What a thing is counted in. */
+struct counter {
+    uint32_t site;
+    struct ht_cell *cell; /* of the site in this thread's slot; NULL: no room */
+};
 #define THREAD_NESTED 4u
 
 struct thread {
@@ -134,22 +165,62 @@ struct thread {
     struct live_block stale; /* that record.c is about */
     struct maps_taken taken;
     struct ht_event event;                       /* being written (ring.c) */
-    _Alignas(16) struct rule rule[THREAD_RULES]; /* and so the arrays behind it: an index is then scaled only once */
-    struct child child[THREAD_CHILDREN];
-    struct memo memo[THREAD_MEMOS];
-    struct memo other; /* the last one that belongs in no other place */
+    _Alignas(16) struct step step[THREAD_STEPS]; /* and so the array behind it: an index is then scaled only once */
+    struct leaf leaf[THREAD_LEAVES];
 
-    /* The last stack, outermost frame first (capture.c). Each array has depth_max elements, `word` FRAME_WORDS times as many. */
+    /*
+     * The last stack, outermost frame first (capture.c). Each array has depth_max elements, but for extras, of which each frame may have FRAME_EXTRAS.
+     */
     uint32_t frame_count;
-    uint32_t frame_barrier;    /* index of the outermost frame with FRAME_JUMP; UINT32_MAX: none */
+    uint32_t
+        frame_jump; /* 1 + index of the outermost frame whose caller is found otherwise than by comparing words; 0: none */
     uint32_t frame_generation; /* of the rules that it was walked with */
     enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
     uint32_t depth_max;
-    uintptr_t word_top; /* no address in `word` is higher */
-    struct frame *frame;
-    struct word *word;
-    struct fresh *fresh; /* frames of the walk at work, innermost first; one more than depth_max */
+    uint32_t extra_count;
+    uint64_t path;      /* of a captured stack that is not among the leaves; 0: it is not to be remembered */
+    uintptr_t word_top; /* no address in `word` or `extra` is higher */
+    struct word *word;  /* of each frame, where its return address was read, and what it is */
+    struct extra *extra;
+    struct fresh *fresh;       /* frames of the walk at work, innermost first; one more than depth_max */
+    struct extra *fresh_extra; /* of them; `frame` counts from the innermost */
+    struct frame no_frame;     /* frame[-1]: a mark, further out than any other */
+    struct frame frame[];
 };
+
+/* Where a stack's leaf is remembered. */
+INLINE struct leaf *thread_leaf(struct thread *t, uint64_t path)
+{
+    uint64_t at = path / (UINT64_MAX / sizeof t->leaf + 1);
+    return (struct leaf *)(void *)((char *)t->leaf + (at & ~(sizeof(struct leaf) - 1)));
+}
+
+/* Where a pc's step is remembered. */
+INLINE struct step *thread_step(struct thread *t, uintptr_t pc)
+{
+    uint32_t at = rule_hash(pc) / (uint32_t)(UINT32_MAX / sizeof t->step + 1);
+    return (struct step *)(void *)((char *)t->step + (at & ~(uint32_t)(sizeof(struct step) - 1)));
+}
+
+/* Bytes of a state for stacks of so many frames. */
+INLINE size_t thread_bytes(uint32_t depth_max)
+{
+    return sizeof(struct thread) + (size_t)depth_max * sizeof(struct frame) +
+           ((size_t)depth_max + 1) *
+               (sizeof(struct fresh) + sizeof(struct word) + 2 * (size_t)FRAME_EXTRAS * sizeof(struct extra));
+}
+
+/* Sets the arrays up that lie behind the state itself. They are touched only as deep as stacks are. */
+INLINE void thread_set_arrays(struct thread *t, uint32_t depth_max)
+{
+    t->depth_max = depth_max;
+    t->no_frame.sp = UINTPTR_MAX;
+    t->fresh = (struct fresh *)(void *)(t->frame + depth_max);
+    t->word = (struct word *)(void *)(t->fresh + depth_max + 1) + 1;
+    t->extra = (struct extra *)(void *)(t->word + depth_max);
+    t->fresh_extra = t->extra + ((size_t)depth_max + 1) * FRAME_EXTRAS;
+    t->frame_count = t->extra_count = 0;
+}
 
 extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
 extern uint32_t session_off; /* this process only forwards */

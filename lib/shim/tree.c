@@ -2,7 +2,10 @@
 
 #include "index.h"
 
-static struct index places, nodes, sites;
+static struct index places, nodes;
+/* Of the nodes those at which something was allocated: a small part of them, and what is looked for most. */
+static struct index leaves;
+uint32_t *tree_site_of, *tree_site_before;
 
 struct place_key {
     uint32_t module, flags, lo, hi;
@@ -20,12 +23,12 @@ void tree_reserve(void)
 {
     index_reserve(&places, 2 * section[HT_PLACES].allocated);
     index_reserve(&nodes, 2 * section[HT_NODES].allocated);
-    index_reserve(&sites, 2 * section[HT_SITES].allocated);
+    index_reserve(&leaves, 2 * section[HT_SITES].allocated);
 }
 
 bool tree_wants(void)
 {
-    return index_wants(&places) || index_wants(&nodes) || index_wants(&sites);
+    return index_wants(&places) || index_wants(&nodes) || index_wants(&leaves);
 }
 
 COLD void tree_grow(void)
@@ -33,7 +36,7 @@ COLD void tree_grow(void)
     section_grow();
     index_grow(&places);
     index_grow(&nodes);
-    index_grow(&sites);
+    index_grow(&leaves);
 }
 
 static uint32_t new_place(const struct place_key *key, uint32_t hash)
@@ -64,42 +67,75 @@ uint32_t tree_place(uint32_t module, uint32_t flags, uint64_t offset)
     return id;
 }
 
-static uint64_t pair(uint32_t first, uint32_t second)
-{
-    return (uint64_t)first << 32 | second;
-}
+/* ---- Nodes ---- */
+
+struct node_key {
+    uint32_t parent, place;
+};
 
 static bool node_match(uint32_t id, uint64_t key)
 {
+    const struct node_key *k = (const struct node_key *)(uintptr_t)key;
     const struct ht_node *node = SECTION_RECORD(const struct ht_node, HT_NODES, id);
-    return word_acquire(&node->place) == (uint32_t)key && node->parent == key >> 32;
+    return word_acquire(&node->place) == k->place && node->parent == k->parent;
 }
 
-/* A function of its own, called last: then less of the program's stack is in use. */
-static COLD uint32_t new_node(uint32_t parent, uint32_t place, uint32_t hash)
+INLINE uint32_t hash_of(uint64_t path)
+{
+    return (uint32_t)(path >> 32); /* the upper bits are the mixed ones */
+}
+
+static COLD uint32_t new_node(const struct node_key *key, uint32_t hash)
 {
     uint32_t id = index_has_room(&nodes, hash) ? section_claim(&section[HT_NODES], 1) : SECTION_FULL;
     if (id == SECTION_FULL)
         return 0;
     struct ht_node *node = SECTION_RECORD(struct ht_node, HT_NODES, id);
-    node->parent = parent;
-    word_publish(&node->place, place);
-    return index_insert(&nodes, hash, id, node_match, pair(parent, place));
+    node->parent = key->parent;
+    word_publish(&node->place, key->place);
+    return index_insert(&nodes, hash, id, node_match, (uintptr_t)key);
 }
 
 /* The frames of a stack that is new are made one after the other: a node's first child mostly has the next id, and lies beside it. */
-static bool is_next(uint32_t parent, uint32_t place)
+static bool is_next(const struct node_key *key)
 {
-    return parent + 1 < word_get(&section[HT_NODES].claimed) && node_match(parent + 1, pair(parent, place));
+    return key->parent + 1 < word_get(&section[HT_NODES].claimed) && node_match(key->parent + 1, (uintptr_t)key);
 }
 
-uint32_t tree_child(uint32_t parent, uint32_t place)
+INLINE uint32_t child(uint32_t parent, uint32_t place, uint64_t path)
 {
-    if (is_next(parent, place))
+    struct node_key key = {parent, place};
+    if (is_next(&key))
         return parent + 1;
-    uint32_t hash = hash_pair(parent, place);
-    uint32_t id = index_find(&nodes, hash, node_match, pair(parent, place));
-    return LIKELY(id) ? id : new_node(parent, place, hash);
+    uint32_t id = index_find(&nodes, hash_of(path), node_match, (uintptr_t)&key);
+    return LIKELY(id) ? id : new_node(&key, hash_of(path));
+}
+
+static bool is_id(uint32_t id, uint64_t key)
+{
+    return id == key;
+}
+
+COLD uint32_t tree_nodes(struct frame *frame, uint32_t count, uint32_t parent)
+{
+    for (uint32_t i = 0; i < count; i++)
+        index_fetch(&nodes, hash_of(frame[i].path));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t place = tree_place_of(&frame[i]), node = place ? child(parent, place, frame[i].path) : parent;
+        if (!node && place)
+            return i;
+        frame[i].node = parent = node;
+    }
+    uint32_t hash = hash_of(frame[count - 1].path);
+    if (index_has_room(&leaves, hash))
+        index_insert(&leaves, hash, parent, is_id, parent);
+    return count;
+}
+
+bool tree_find(struct frame *frame, uint32_t count, uint32_t parent)
+{
+    uint32_t leaf = index_first(&leaves, hash_of(frame[count - 1].path));
+    return LIKELY(leaf) && tree_stands_for(leaf, frame, count, parent);
 }
 
 uint32_t tree_cut_node(enum ht_cut why)
@@ -107,48 +143,53 @@ uint32_t tree_cut_node(enum ht_cut why)
     return why; /* made first, in this order: tree_init */
 }
 
-static bool site_match(uint32_t id, uint64_t key)
-{
-    const struct ht_site *site = SECTION_RECORD(const struct ht_site, HT_SITES, id);
-    return word_acquire(&site->kind) == (uint32_t)key && site->node == key >> 32;
-}
+/* ---- Sites: a node has one of each kind at most, mostly one ---- */
 
-static COLD uint32_t new_site(uint32_t node, enum ht_kind kind, uint32_t hash)
+COLD uint32_t tree_new_site(uint32_t node, enum ht_kind kind)
 {
-    uint32_t id = index_has_room(&sites, hash) ? section_claim(&section[HT_SITES], 1) : SECTION_FULL;
+    uint32_t id = section_claim(&section[HT_SITES], 1), last = word_acquire(&tree_site_of[node]);
     if (id == SECTION_FULL)
         return 0;
     struct ht_site *site = SECTION_RECORD(struct ht_site, HT_SITES, id);
     site->node = node;
     word_publish(&site->kind, kind);
-    return index_insert(&sites, hash, id, site_match, pair(node, kind));
+    do {
+        tree_site_before[id] = last;
+    } while (!__atomic_compare_exchange_n(&tree_site_of[node], &last, id, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE));
+    return id;
 }
 
-uint32_t tree_site(uint32_t node, enum ht_kind kind)
+/* False: no memory. */
+static bool make_lists(void)
 {
-    uint32_t hash = hash_pair(node, kind);
-    uint32_t id = index_find(&sites, hash, site_match, pair(node, kind));
-    return LIKELY(id) ? id : new_site(node, kind, hash);
+    static uint32_t nodes_max, sites_max;
+    if (!tree_site_of || nodes_max < section[HT_NODES].capacity)
+        tree_site_of = memory_map((nodes_max = section[HT_NODES].capacity) * sizeof *tree_site_of);
+    if (!tree_site_before || sites_max < section[HT_SITES].capacity)
+        tree_site_before = memory_map((sites_max = section[HT_SITES].capacity) * sizeof *tree_site_before);
+    return tree_site_of && tree_site_before;
 }
 
 bool tree_init(void)
 {
     index_reset(&places);
     index_reset(&nodes);
-    index_reset(&sites);
+    index_reset(&leaves);
     section[HT_PLACES].claimed = section[HT_NODES].claimed = section[HT_SITES].claimed = 1;
     /* What must be there when everything else is full: the marks of cut stacks below the root, and a site without stack for each kind. */
     section_reach(&section[HT_NODES], HT_CUTS);
     section_reach(&section[HT_SITES], HT_KINDS);
-    places.wanted = nodes.wanted = sites.wanted = 1;
+    places.wanted = nodes.wanted = leaves.wanted = 1;
     index_grow(&places);
     index_grow(&nodes);
-    index_grow(&sites);
+    index_grow(&leaves);
+    if (!make_lists())
+        return false;
     for (uint32_t why = 1; why < HT_CUTS; why++)
-        if (tree_child(0, tree_place(HT_CUT, 0, why)) != tree_cut_node(why))
+        if (child(0, tree_place(HT_CUT, 0, why), tree_cut_path(why)) != tree_cut_node(why))
             return false;
     for (uint32_t kind = 1; kind < HT_KINDS; kind++)
-        if (tree_site(0, kind) != kind)
+        if (tree_new_site(0, kind) != kind)
             return false;
     return true;
 }

@@ -17,15 +17,10 @@
 /* ---- What capture asks ---- */
 
 static struct rule rules[RULES];
-static uint32_t generation = 1;
+uint32_t rules_generation = 1;
 static enum ht_cut no_rule;       /* why a rule cannot be had, of pc 0 in the table */
 static bool remembered;           /* a thread may keep rules: they do not change */
 static const struct rule *bridge; /* for any pc that is not in the table: heaptap's own code */
-
-uint32_t rules_generation(void)
-{
-    return generation;
-}
 
 bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 {
@@ -41,13 +36,15 @@ enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)
         *out = *bridge;
         return 0;
     }
+    (void)exact;
     *out = rules[i];
     rule_classify(out);
     if (remembered)
-        out->key = rule_key(pc, exact, generation);
+        out->generation = (uint16_t)rules_generation;
     return rules[i].kind == RULE_NONE ? no_rule : 0;
 }
 
+static struct thread *t;
 static struct ht_node node[1 << 18];
 static uint32_t nodes, nodes_max;
 
@@ -56,12 +53,32 @@ uint32_t tree_cut_node(enum ht_cut why)
     return why;
 }
 
-uint32_t tree_child(uint32_t parent, uint32_t place)
+static uint32_t child(uint32_t parent, uint32_t place)
 {
-    if (!place || nodes == nodes_max)
+    if (nodes == nodes_max)
         return 0;
     node[++nodes] = (struct ht_node){parent, place};
     return nodes;
+}
+
+bool tree_find(struct frame *frame, uint32_t count, uint32_t parent)
+{
+    (void)frame, (void)count, (void)parent;
+    return false;
+}
+
+/* Every stack that is asked for is new. What a frame is found by must be made of all places outside it, and of nothing else. */
+uint32_t tree_nodes(struct frame *frame, uint32_t count, uint32_t parent)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t place = frame[i].place & ~FRAME_FP_MATTERS;
+        uint64_t outer = &frame[i] > t->frame ? (&frame[i])[-1].path : tree_cut_path(t->frame_cut);
+        ck_assert(frame[i].path == (place ? tree_path(outer, place) : outer));
+        if (place && !(frame[i].node = child(parent, place)))
+            return i;
+        parent = frame[i].node = place ? frame[i].node : parent;
+    }
+    return count;
 }
 
 static uint32_t grown;
@@ -79,9 +96,8 @@ bool tree_wants(void)
 /* ---- The stack, and how a frame is put on it ---- */
 
 static uintptr_t *memory, *top; /* all of it, and its end */
-static struct thread *t;
-static struct regs now;   /* of the innermost frame */
-static uintptr_t written; /* seeds what the program leaves in its frames */
+static struct regs now;         /* of the innermost frame */
+static uintptr_t written;       /* seeds what the program leaves in its frames */
 
 static uintptr_t pc_of(uint32_t rule)
 {
@@ -181,7 +197,9 @@ static void push_realigned(uint32_t rule, uint32_t words)
 __attribute__((noinline)) static uint32_t capture_now(enum ht_cut *cut)
 {
     t->walk.at = now;
-    return capture_stack(t, cut);
+    const struct leaf *leaf = capture(t);
+    *cut = 0;
+    return leaf ? leaf->node : capture_node(t, cut);
 }
 
 /* The places of a node, innermost first, against rules; the root of it all is `root`. */
@@ -265,6 +283,24 @@ START_TEST(a_return_address_of_zero_ends_it)
 }
 END_TEST
 
+/* Where a stack ended there may be a caller later: all else is as it was. */
+START_TEST(an_end_that_does_not_last)
+{
+    begin(100);
+    push_plain(1, 4);
+    push_plain(2, 4);
+    push_plain(3, 4);
+    uintptr_t *end = top - 64 - 1;
+    *end = 0;
+    for (int i = 0; i < 2; i++)
+        CHECK_STACK(0, 3, 2, 1);
+    *end = pc_of(0);
+    CHECK_STACK(0, 3, 2, 1, 0);
+    *end = 0;
+    CHECK_STACK(0, 3, 2, 1);
+}
+END_TEST
+
 START_TEST(frames_that_are_not_listed)
 {
     begin(100);
@@ -275,7 +311,7 @@ START_TEST(frames_that_are_not_listed)
     for (int i = 0; i < 2; i++)
         CHECK_STACK(0, 3, 1, 0);
     rules[3].place = 0;
-    generation++;
+    rules_generation++;
     CHECK_STACK(0, 1, 0);
 }
 END_TEST
@@ -290,10 +326,10 @@ START_TEST(every_way_to_be_cut)
     CHECK_STACK(HT_CUT_NO_TABLE, 3, 2, 1);
     CHECK_STACK(HT_CUT_NO_TABLE, 3, 2, 1); /* the second one by what is known from the first */
     rules[1].kind = RULE_REFUSED;
-    generation++;
+    rules_generation++;
     CHECK_STACK(HT_CUT_REFUSED, 3, 2, 1);
     rules[1].kind = RULE_NONE;
-    generation++;
+    rules_generation++;
     for (no_rule = HT_CUT_BUSY; no_rule <= HT_CUT_FULL; no_rule++) {
         static const uint32_t expected[] = {3, 2};
         enum ht_cut cut;
@@ -324,8 +360,77 @@ START_TEST(memory_that_cannot_be_read)
     rules[1].cfa_reg = 0;
     CHECK_STACK(0, 2, 1, 0);
     now.reg[0] = (uintptr_t)(top + 100); /* not even the first frame's */
-    generation++;
+    rules_generation++;
     CHECK_STACK(HT_CUT_MEMORY, 2);
+}
+END_TEST
+
+/* A word that begins in memory that can be read and ends behind it. */
+START_TEST(a_stack_pointer_that_is_not_aligned)
+{
+    begin(100);
+    set_rule(1, (struct rule){.cfa_offset = 4 * WORD, .ra = -1});
+    set_rule(2, (struct rule){.cfa_offset = 4 * WORD, .ra = -1});
+    now.reg[0] = (uintptr_t)(top - 8) + 4;
+    top[-5] = pc_of(2), top[-4] = pc_of(2) << 32; /* what a load that is not aligned would find */
+    now.pc = pc_of(1);
+    remembered = true;
+    for (int i = 0; i < 3; i++)
+        CHECK_STACK(HT_CUT_MEMORY, 1);
+    now.reg[0] = (uintptr_t)(top - 4) + 4; /* the return address would lie at the very end */
+    for (int i = 0; i < 3; i++)
+        CHECK_STACK(HT_CUT_MEMORY, 1);
+    set_rule(3, (struct rule){.flags = RULE_CFA_LOADED, .ra = -1, .ra_base = BASE_SP}); /* leads to such a place */
+    now.reg[0] = (uintptr_t)(top - 100);
+    top[-100] = (uintptr_t)(top - 4) + 4;
+    top[-101] = pc_of(1);
+    now.pc = pc_of(3);
+    for (int i = 0; i < 3; i++)
+        CHECK_STACK(HT_CUT_MEMORY, 3, 1);
+}
+END_TEST
+
+/* CFA = the frame register + 2 words, which lies behind the end of the address space. */
+START_TEST(a_frame_register_near_the_end_of_memory)
+{
+    begin(100);
+    push_with_frame_pointer(1, 8);
+    now.reg[1] = (uintptr_t)-8;
+    CHECK_STACK(HT_CUT_MEMORY, 1);
+    now.reg[1] = (uintptr_t)-16;
+    CHECK_STACK(HT_CUT_MEMORY, 1);
+}
+END_TEST
+
+/* No compiler puts it there. */
+START_TEST(a_saved_register_above_the_return_address)
+{
+    begin(100);
+    push_with_frame_pointer(1, 8);
+    rules[1].saved[0] = 120;
+    CHECK_STACK(HT_CUT_MEMORY, 1);
+}
+END_TEST
+
+/* CFA = the frame register itself. */
+START_TEST(a_frame_register_that_is_the_cfa)
+{
+    begin(100);
+    struct regs outermost = now;
+    for (uint32_t i = 0; i < 2; i++) {
+        now = outermost;
+        if (i)
+            push_plain(2, 4);
+        push_with_frame_pointer(1, i ? 4 : 8);
+        uintptr_t cfa = call();
+        *word_at(cfa - 2 * WORD) = now.reg[1];
+        set_rule(3, (struct rule){.cfa_reg = 1, .ra = -1, .saved = {-2}});
+        now = (struct regs){pc_of(3), {cfa - 4 * WORD, cfa}};
+        if (i)
+            CHECK_STACK(0, 3, 1, 2, 0);
+        else
+            CHECK_STACK(0, 3, 1, 0);
+    }
 }
 END_TEST
 
@@ -336,7 +441,7 @@ START_TEST(a_stack_that_does_not_shrink)
     push_plain(2, 4);
     for (int32_t offset = 0; offset >= -80; offset -= 8) {
         rules[1].cfa_offset = offset;
-        generation++;
+        rules_generation++;
         CHECK_STACK(HT_CUT_MEMORY, 2, 1);
     }
 }
@@ -476,7 +581,7 @@ START_TEST(a_saved_register_that_nothing_reads)
     push_saving(1, 4);
     push_saving(2, 4);
     CHECK_STACK(0, 2, 1, 0);
-    ck_assert_uint_eq(t->frame[2].words_end, 2); /* two return addresses */
+    ck_assert_uint_eq(t->extra_count, 0);
 }
 END_TEST
 
@@ -569,13 +674,46 @@ struct made {
 static struct made made[256];
 static uint32_t made_count;
 
+/* A signal handler's frame, on the same stack. */
+static void push_signal(uint32_t rule, uint32_t words)
+{
+    uintptr_t *context = word_at(now.reg[0] - (20 + words) * WORD);
+    context[10] = now.reg[0];
+    context[11] = now.pc;
+    context[12] = now.reg[1];
+    set_rule(rule, (struct rule){.flags = RULE_CFA_LOADED | RULE_SIGNAL,
+                                 .cfa_offset = 10 * WORD,
+                                 .ra = 11,
+                                 .ra_base = BASE_SP,
+                                 .saved = {12},
+                                 .saved_base = BASE_SP});
+    now.pc = pc_of(rule);
+    now.reg[0] = (uintptr_t)context;
+    now.reg[1] = written % 2 ? ++written : now.reg[1];
+}
+
+/* What is read, is read from the stack pointer. */
+static void push_from_sp(uint32_t rule, uint32_t words)
+{
+    uintptr_t cfa = call();
+    *word_at(cfa - 2 * WORD) = now.reg[1];
+    set_rule(rule, (struct rule){.cfa_offset = (int32_t)((words + 1) * WORD),
+                                 .ra = (int16_t)words,
+                                 .ra_base = BASE_SP,
+                                 .saved = {(arch_saved)(words - 1)},
+                                 .saved_base = BASE_SP});
+    now.reg[1] = ++written;
+    now.reg[0] = cfa - (words + 1) * WORD;
+    now.pc = pc_of(rule);
+}
+
 /* Rule numbers tell form and size, so that the same call site always means the same frame. */
 static void push_form(uint32_t choice)
 {
-    static void (*const forms[])(uint32_t, uint32_t) = {push_plain, push_with_frame_pointer, push_saving,
-                                                        push_realigned};
-    uint32_t form = choice % 4, words = 2 + choice / 4 % 8, site = choice / 32 % 3;
-    uint32_t rule = 1 + form + 4 * (words + 16 * site);
+    static void (*const forms[])(uint32_t, uint32_t) = {
+        push_plain, push_with_frame_pointer, push_saving, push_realigned, push_signal, push_from_sp};
+    uint32_t form = choice / 128 % 16 ? choice % 4 : 4 + choice % 2, words = 2 + choice / 4 % 8, site = choice / 32 % 3;
+    uint32_t rule = 1 + form + 6 * (words + 16 * site);
     forms[form](rule, words);
     made[made_count++] = (struct made){now, rule};
 }
@@ -596,10 +734,10 @@ static void change_as_a_programs(bool keep)
         uint32_t choice = stage_random(&random);
         if (choice % 3 && made_count > 1) /* mostly near the leaf, sometimes far out */
             pop_to(MAX(1, made_count - MIN(made_count - 1, choice / 8 % (choice % 50 ? 4 : 60))));
-        for (uint32_t n = choice / 1024 % (choice % 61 ? 4 : 60); n && made_count < 180; n--)
+        for (uint32_t n = choice / 1024 % (choice % 61 ? 4 : 60); n && made_count < 150; n--)
             push_form(stage_random(&random) >> 8);
         if (choice % 997 == 0)
-            generation++;
+            rules_generation++;
         if (choice % 13 == 0) /* another call from the same frame */
             now.pc = pc_of(made[made_count - 1].rule);
         enum ht_cut cut;
@@ -607,7 +745,7 @@ static void change_as_a_programs(bool keep)
         for (uint32_t i = 0; i < made_count; i++)
             expected[i] = made[made_count - 1 - i].rule;
         if (nodes > nodes_max - 1000)
-            nodes = HT_CUTS, generation++, memset(t->child, 0, sizeof t->child);
+            nodes = HT_CUTS, rules_generation++;
         uint32_t leaf = capture_now(&cut);
         ck_assert_int_eq(cut, 0);
         check_node(leaf, expected, made_count, 0);
@@ -629,7 +767,9 @@ START_TEST(and_rules_that_are_remembered)
 END_TEST
 
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
-      frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read, a_stack_that_does_not_shrink,
+      an_end_that_does_not_last, frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read,
+      a_stack_pointer_that_is_not_aligned, a_frame_register_near_the_end_of_memory,
+      a_saved_register_above_the_return_address, a_frame_register_that_is_the_cfa, a_stack_that_does_not_shrink,
       a_full_tree, no_room_for_the_first_rule, signal_frames, an_interrupted_stack_that_goes_away,
       a_frame_register_that_tells, a_saved_register_that_tells, a_saved_register_that_nothing_reads,
       a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,

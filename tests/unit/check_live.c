@@ -412,6 +412,23 @@ START_TEST(freed_by_another_thread)
 }
 END_TEST
 
-SUITE("live", puts_in_and_takes_out, every_offset_and_odd_addresses, addresses_from_end_to_end,
+/* A hook was left between any two stores: where its thread's lines end, and which it began last, is not believed any more (thread.c, forget). */
+START_TEST(a_run_that_is_given_up)
+{
+    begin(100000);
+    struct thread *other = stage_thread(0);
+    struct live_block old;
+    for (uint32_t i = 0; !t->line_end || t->line_next != t->line_end; i++)
+        insert(BASE + 0x100000 * i, 16, 1, &old);
+    put(other, BASE + 0x70000000, &(struct live_block){16, 7, 21}, &old); /* its run follows */
+    t->line_next = t->line_end = t->line_begun = 0;
+    insert(BASE + 0x78000000, 16, 9, &old);
+    ck_assert(live_contains(BASE + 0x70000000));
+    ck_assert(removes(BASE + 0x70000000, 16, 7));
+    ck_assert(removes(BASE + 0x78000000, 16, 9));
+}
+END_TEST
+
+SUITE("live", a_run_that_is_given_up, puts_in_and_takes_out, every_offset_and_odd_addresses, addresses_from_end_to_end,
       an_address_that_comes_again, blocks_of_four_gib_and_more, full, the_filesystem_is_full, blocks_side_by_side,
       sizes_change_sides, no_memory, frozen, a_long_run_at_random, threads_in_the_same_regions, freed_by_another_thread)

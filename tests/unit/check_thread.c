@@ -136,16 +136,20 @@ START_TEST(left_and_entered_from_further_out)
 {
     struct thread *t = leave_a_hook();
     t->frame_count = 5;
-    t->memo[3].cell = (void *)&t;
-    t->rule[4].key = 8;
-    t->child[5].key = 9;
+    t->leaf[3].path = 7;
+    t->step[4].pc = 8;
+    t->line_next = 3;
+    t->line_end = 64;
+    t->line_begun = 2;
+    t->clock_left = 60;
     t->nested[1] = &t;
     t->nested_count = 1;
     check_recovered(&frames[2048 + 3]);
     ck_assert_uint_eq(t->frame_count, 0); /* what it was about to write is not believed */
-    ck_assert_ptr_null(t->memo[3].cell);
-    ck_assert_uint_eq(t->rule[4].key, 0);
-    ck_assert_uint_eq(t->child[5].key, 0);
+    ck_assert(!t->leaf[3].path);
+    ck_assert_uint_eq(t->step[4].pc, 0);
+    ck_assert_uint_eq(t->line_next | t->line_end | t->line_begun, 0);
+    ck_assert_int_eq(t->clock_left, 0);
     ck_assert_uint_eq(t->nested_count, 0);
     ck_assert_uint_eq(lost(HT_LOST_REENTRANT_ALLOC), 1);
 }
@@ -276,6 +280,36 @@ START_TEST(states_of_ended_threads_are_used_again)
 }
 END_TEST
 
+/* Ends inside a hook, between two stores. */
+static void end_inside(unsigned i)
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    state[i] = t;
+    t->step[4].pc = 8;
+    t->leaf[3].path = 7;
+    t->line_end = 64;
+}
+
+static void look_around(unsigned i)
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    ck_assert_ptr_eq(t, state[i]);
+    ck_assert_uint_eq(t->step[4].pc, 0);
+    ck_assert(!t->leaf[3].path);
+    ck_assert_uint_eq(t->line_end, 0);
+    thread_leave(t, &guard);
+}
+
+START_TEST(a_thread_that_ended_inside_a_hook)
+{
+    begin();
+    stage_crowd(1, end_inside);
+    stage_crowd(1, look_around);
+}
+END_TEST
+
 static pthread_barrier_t all_in;
 
 static void record_together(unsigned i)
@@ -333,5 +367,5 @@ END_TEST
 SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_and_entered_from_further_out,
       left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
       far_away_is_not_judged, a_guard_whose_memory_is_gone, no_memory_for_a_thread,
-      states_of_ended_threads_are_used_again, every_thread_has_its_own, frozen_threads_use_what_was_set_aside,
-      what_was_called_inside)
+      states_of_ended_threads_are_used_again, a_thread_that_ended_inside_a_hook, every_thread_has_its_own,
+      frozen_threads_use_what_was_set_aside, what_was_called_inside)

@@ -182,15 +182,10 @@ struct thread *stage_thread(uint32_t depth)
 {
     static struct thread *made[1024]; /* keeps them reachable, for the leak sanitizer */
     static uint32_t count;
-    struct thread *t = calloc(1, sizeof *t);
+    struct thread *t = calloc(1, thread_bytes(depth));
     ck_assert_ptr_nonnull(t);
-    if (depth) {
-        t->frame = calloc(depth + 1, sizeof *t->frame);
-        t->word = calloc((depth + 1) * FRAME_WORDS, sizeof *t->word);
-        t->fresh = calloc(depth + 1, sizeof *t->fresh);
-    }
+    thread_set_arrays(t, depth);
     made[word_add(&count, 1) % ARRAY_LEN(made)] = t;
-    t->depth_max = depth;
     return t;
 }
 

@@ -40,6 +40,7 @@ INLINE bool arch_add_turns(uint32_t *word, uint32_t n)
 #define ARCH_REGS_FAST 2
 #define ARCH_CODE_ALIGN 4
 #define ARCH_LINK 2
+#define ARCH_RETURN 0
 #define ARCH_DWARF                                                                                                     \
     {                                                                                                                  \
         31, 29, 30                                                                                                     \

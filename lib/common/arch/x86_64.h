@@ -51,6 +51,7 @@ turned:
 #define ARCH_DWARF_RA 16
 #define ARCH_CODE_ALIGN 1
 #define ARCH_LINK 0
+#define ARCH_RETURN (-1)
 typedef int8_t arch_saved;
 
 /* libc's own code, and its tables describe it. */
