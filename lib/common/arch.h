@@ -5,7 +5,7 @@
  *   ARCH_SYSCALLS         1 if arch_syscall is there (a file without it serves the tool only)
  *   arch_syscall(n, a..f) a raw system call: result or -errno; leaves errno alone
  *   arch_pause()          a hint inside a bounded spin
- *   arch_add(w, n)        *w += n of a word that one thread writes and others may read: one instruction where there is one
+ *   arch_add(w, n)        *w += n of a word that one thread writes and others may read: one instruction where there is one (ARCH_ADDS)
  *   arch_add_turns(w, n)  the same for n < 2^31; true: bit 31 has changed
  *   ARCH_REGS             registers that a walk follows; index 0 is the stack pointer, 1 the first frame register
  *   ARCH_REGS_FAST        how many of them the fast walk follows; rules that need another one use the full walk
@@ -38,6 +38,20 @@
 #include "arch/aarch64.h"
 #else
 #include "arch/generic.h"
+#endif
+
+#ifndef ARCH_ADDS
+INLINE void arch_add(uint32_t *word, uint32_t n)
+{
+    word_set(word, *word + n);
+}
+
+INLINE bool arch_add_turns(uint32_t *word, uint32_t n)
+{
+    uint32_t old = *word;
+    word_set(word, old + n);
+    return (int32_t)(old ^ (old + n)) < 0;
+}
 #endif
 
 #define ARCH_CALLER_PC ((uintptr_t)__builtin_return_address(0))

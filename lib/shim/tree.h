@@ -1,4 +1,4 @@
-/* The call tree in the file: places, nodes and sites, each found again by a private index. Ids are handed out so that parent < child. */
+/* The call tree in the file: places, nodes and sites, each found again by what is private: indices, and lists of a node's sites. Ids are handed out so that parent < child. */
 #ifndef HEAPTAP_TREE_H
 #define HEAPTAP_TREE_H
 

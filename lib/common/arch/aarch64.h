@@ -20,18 +20,6 @@ INLINE void arch_pause(void)
     __asm__ volatile("yield");
 }
 
-INLINE void arch_add(uint32_t *word, uint32_t n)
-{
-    word_set(word, *word + n);
-}
-
-INLINE bool arch_add_turns(uint32_t *word, uint32_t n)
-{
-    uint32_t old = *word;
-    word_set(word, old + n);
-    return (int32_t)(old ^ (old + n)) < 0;
-}
-
 /*
  * sp, x29 and the link register. No table of Debian's arm64 libraries and programs that was looked at builds a CFA on another one at a place that
  * can be on a stack (tests/cross/test_aarch64_programs looks through those of its programs), so the walk with all registers has nothing to follow but these.

@@ -21,18 +21,6 @@ INLINE void arch_pause(void)
 {
 }
 
-INLINE void arch_add(uint32_t *word, uint32_t n)
-{
-    word_set(word, *word + n);
-}
-
-INLINE bool arch_add_turns(uint32_t *word, uint32_t n)
-{
-    uint32_t old = *word;
-    word_set(word, old + n);
-    return (int32_t)(old ^ (old + n)) < 0;
-}
-
 INLINE uintptr_t arch_pc(uintptr_t raw)
 {
     return raw;

@@ -20,6 +20,8 @@ INLINE void arch_pause(void)
     __asm__ volatile("pause");
 }
 
+#if __GNUC__ >= 11 /* asm goto with outputs */
+#define ARCH_ADDS 1
 INLINE void arch_add(uint32_t *word, uint32_t n)
 {
     __asm__ volatile("addl %1, %0" : "+m"(*word) : "ri"(n) : "cc");
@@ -39,6 +41,7 @@ INLINE bool arch_add_turns(uint32_t *word, uint32_t n)
 turned:
     return true;
 }
+#endif
 
 /* rsp, rbp, then the other callee-saved registers, which only hand-written code and some realigned frames build a CFA on. */
 #define ARCH_REGS 7
