@@ -335,7 +335,6 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     }
     if (*loader_name && info->dlpi_name && text_equal(text_basename(info->dlpi_name), loader_name)) {
         real_facts.loader_start = start;
-        real_facts.loader_end = end;
         real_facts.loader_bytes = end - start;
     }
     if (!elf_symbols(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &object))
@@ -374,7 +373,7 @@ static void look_up(void *unused)
         search.hash[i] = elf_gnu_hash(wanted[i].name);
     if (dl_iterate_phdr)
         dl_iterate_phdr(visit, &search);
-    real_facts.loader_is_libc = real_facts.loader_end && search.malloc_owner == real_facts.loader_start;
+    real_facts.loader_is_libc = real_facts.loader_bytes && search.malloc_owner == real_facts.loader_start;
     real_facts.own_new = search.new_owner && search.new_owner == search.malloc_owner;
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         __atomic_store_n(wanted[i].slot, search.found[i] ? search.found[i] : wanted[i].absent, __ATOMIC_RELEASE);

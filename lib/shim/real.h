@@ -82,9 +82,8 @@ extern struct real real;
 
 /* What the lookup learnt on the way. Valid after real_init(). */
 struct real_facts {
-    uintptr_t shim_start, shim_end;     /* this library */
-    uintptr_t loader_start, loader_end; /* ld.so; on musl, which is one object, libc */
-    uintptr_t loader_bytes;             /* their distance: asked at each event */
+    uintptr_t shim_start, shim_end;       /* this library */
+    uintptr_t loader_start, loader_bytes; /* ld.so; on musl, which is one object, libc. 0 bytes: not found */
     uintptr_t allocator_start,
         allocator_end;      /* the object that defines the next malloc, unless it is libc; else empty */
     bool loader_is_libc;    /* one object (musl) */
