@@ -70,6 +70,8 @@ static COLD const struct step *other_step(struct thread *t, uintptr_t id, bool t
     walk->step.pc = id;
     if (walk->rule.generation != (uint16_t)t->frame_generation)
         return &walk->step;
+    if (thread_step(t, id)->pc)
+        room_fight(&t->steps, t->now_ns);
     struct step *place = thread_step(t, id);
     *place = walk->step;
     return place;
@@ -283,7 +285,7 @@ INLINE unsigned follow(struct thread *t, struct stack *stack, struct state state
 /* Of a thread that has not walked yet there are none: its pages are not touched. */
 static COLD void forget_steps(struct thread *t)
 {
-    for (unsigned i = 0; t->frame_generation && i < THREAD_STEPS; i++)
+    for (unsigned i = 0; t->frame_generation && i < room_count(&t->steps); i++)
         t->step[i].pc = 0;
 }
 

@@ -55,6 +55,13 @@ static COLD uint32_t site_without_stack(struct thread *t, enum ht_kind kind)
     return kind;
 }
 
+static void remember(struct thread *t, struct leaf leaf)
+{
+    if (thread_leaf(t, leaf.path)->path)
+        room_fight(&t->leaves, t->now_ns);
+    *thread_leaf(t, leaf.path) = leaf;
+}
+
 /* What a node's things are counted in. */
 static COLD struct counter counter_of(struct thread *t, uint32_t node, enum ht_kind kind)
 {
@@ -64,7 +71,7 @@ static COLD struct counter counter_of(struct thread *t, uint32_t node, enum ht_k
     if (!site)
         site = new_site(node, kind);
     if (site && kind == HT_KIND_HEAP && t->path)
-        *thread_leaf(t, t->path) = (struct leaf){t->path, node, site};
+        remember(t, (struct leaf){t->path, node, site});
     if (!site)
         site = site_without_stack(t, kind);
     return (struct counter){site, cell_of(t, site)};

@@ -41,9 +41,9 @@ static void forget(struct thread *t)
     t->frame_count = t->walk.grown = 0;
     t->line_next = t->line_end = t->line_begun = 0; /* the rest of the run stays unused */
     t->clock_left = 0;
-    for (unsigned i = 0; i < THREAD_STEPS; i++)
+    for (unsigned i = 0; i < room_count(&t->steps); i++)
         t->step[i].pc = 0;
-    for (unsigned i = 0; i < THREAD_LEAVES; i++)
+    for (unsigned i = 0; i < room_count(&t->leaves); i++)
         t->leaf[i].path = 0;
 }
 

@@ -72,7 +72,6 @@ struct step {
     uintptr_t pc;
     struct how how;
 };
-#define THREAD_STEPS 2048u
 
 /* A frame that was just walked, and the word that its pc was read from. */
 struct fresh {
@@ -127,7 +126,20 @@ struct leaf {
     uint64_t path;
     uint32_t node, site;
 };
-#define THREAD_LEAVES 2048u
+
+/*
+ * How many steps or leaves a thread remembers: THREAD_FEW, until so many of them are put where another one was, within a second, that memory is the cheaper thing;
+ * then twice as many, up to THREAD_MANY. It never becomes less: what lies beyond is zero.
+ */
+struct room {
+    uint32_t mask; /* of an offset in bytes: (how many - 1) * 16 */
+    uint32_t fights;
+    uint64_t since_ns; /* when their count began */
+};
+#define THREAD_FEW 2048u
+#define THREAD_MANY 16384u
+#define ROOM_NS 1000000000u
+#define THREAD_ALIGN 64u
 
 /* What a thing is counted in. */
 struct counter {
@@ -164,9 +176,8 @@ struct thread {
     struct walk walk;
     struct live_block stale; /* that record.c is about */
     struct maps_taken taken;
-    struct ht_event event;                       /* being written (ring.c) */
-    _Alignas(16) struct step step[THREAD_STEPS]; /* and so the array behind it: an index is then scaled only once */
-    struct leaf leaf[THREAD_LEAVES];
+    struct ht_event event; /* being written (ring.c) */
+    struct room steps, leaves;
 
     /*
      * The last stack, outermost frame first (capture.c). Each array has depth_max elements, but for extras, of which each frame may have FRAME_EXTRAS.
@@ -178,6 +189,8 @@ struct thread {
     enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
     uint32_t depth_max;
     uint32_t extra_count;
+    struct step *step; /* THREAD_MANY of each, of which those are in use that there is room for */
+    struct leaf *leaf;
     uint64_t path;      /* of a captured stack that is not among the leaves; 0: it is not to be remembered */
     uintptr_t word_top; /* no address in `word` or `extra` is higher */
     struct word *word;  /* of each frame, where its return address was read, and what it is */
@@ -191,21 +204,38 @@ struct thread {
 /* Where a stack's leaf is remembered. */
 INLINE struct leaf *thread_leaf(struct thread *t, uint64_t path)
 {
-    uint64_t at = path / (UINT64_MAX / sizeof t->leaf + 1);
-    return (struct leaf *)(void *)((char *)t->leaf + (at & ~(sizeof(struct leaf) - 1)));
+    /* the upper bits are the mixed ones */
+    return (struct leaf *)(void *)((char *)t->leaf + (path >> 40 & t->leaves.mask));
 }
 
-/* Where a pc's step is remembered. */
+/* Where a pc's step is remembered: by its lowest bits, which are as good as a hash of it. */
 INLINE struct step *thread_step(struct thread *t, uintptr_t pc)
 {
-    uint32_t at = rule_hash(pc) / (uint32_t)(UINT32_MAX / sizeof t->step + 1);
-    return (struct step *)(void *)((char *)t->step + (at & ~(uint32_t)(sizeof(struct step) - 1)));
+    return (struct step *)(void *)((char *)t->step + (pc / ARCH_CODE_ALIGN * sizeof(struct step) & t->steps.mask));
+}
+_Static_assert(sizeof(struct leaf) == 16 && sizeof(struct step) == 16, "room.mask");
+
+INLINE uint32_t room_count(const struct room *room)
+{
+    return room->mask / 16 + 1;
+}
+
+/* Another one was where one is put. Those that have another place after this are as good as forgotten: each says what it is of. */
+INLINE void room_fight(struct room *room, uint64_t now_ns)
+{
+    if (++room->fights <= 4 * room_count(room))
+        return;
+    if (now_ns - room->since_ns < ROOM_NS && room_count(room) < THREAD_MANY)
+        room->mask = 2 * room->mask + 16;
+    room->fights = 0;
+    room->since_ns = now_ns;
 }
 
 /* Bytes of a state for stacks of so many frames. */
 INLINE size_t thread_bytes(uint32_t depth_max)
 {
-    return sizeof(struct thread) + (size_t)depth_max * sizeof(struct frame) +
+    return sizeof(struct thread) + THREAD_ALIGN + THREAD_MANY * (sizeof(struct step) + sizeof(struct leaf)) +
+           (size_t)depth_max * sizeof(struct frame) +
            ((size_t)depth_max + 1) *
                (sizeof(struct fresh) + sizeof(struct word) + 2 * (size_t)FRAME_EXTRAS * sizeof(struct extra));
 }
@@ -219,6 +249,11 @@ INLINE void thread_set_arrays(struct thread *t, uint32_t depth_max)
     t->word = (struct word *)(void *)(t->fresh + depth_max + 1) + 1;
     t->extra = (struct extra *)(void *)(t->word + depth_max);
     t->fresh_extra = t->extra + ((size_t)depth_max + 1) * FRAME_EXTRAS;
+    uintptr_t end = (uintptr_t)(t->fresh_extra + ((size_t)depth_max + 1) * FRAME_EXTRAS);
+    t->step = (struct step *)align_up(end, THREAD_ALIGN); /* no step lies in two cache lines */
+    t->leaf = (struct leaf *)(void *)(t->step + THREAD_MANY);
+    if (!t->steps.mask)
+        t->steps.mask = t->leaves.mask = (THREAD_FEW - 1) * 16;
     t->frame_count = t->extra_count = 0;
 }
 

@@ -20,6 +20,7 @@ static struct rule rules[RULES];
 uint32_t rules_generation = 1;
 static enum ht_cut no_rule;       /* why a rule cannot be had, of pc 0 in the table */
 static bool remembered;           /* a thread may keep rules: they do not change */
+static uint32_t asked;            /* for rules */
 static const struct rule *bridge; /* for any pc that is not in the table: heaptap's own code */
 
 bool rules_look(uintptr_t pc, bool exact, struct rule *out)
@@ -31,6 +32,7 @@ bool rules_look(uintptr_t pc, bool exact, struct rule *out)
 enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)
 {
     uintptr_t i = (pc - CODE) / 16;
+    asked++;
     if (pc < CODE || i >= RULES) {
         ck_assert_ptr_nonnull(bridge);
         *out = *bridge;
@@ -766,6 +768,52 @@ START_TEST(and_rules_that_are_remembered)
 }
 END_TEST
 
+/* Calls two functions in turn whose call sites have the same place among a thread's steps at first. Returns how often a rule was asked for. */
+static uint32_t call_in_turn(uint32_t times, uint64_t ns_between)
+{
+    const struct regs caller = now;
+    const uint32_t rule[] = {1, 1 + THREAD_FEW * ARCH_CODE_ALIGN / 16};
+    uint32_t before = asked;
+    for (uint32_t i = 0; i < times; i++, t->now_ns += ns_between) {
+        enum ht_cut cut;
+        now = caller;
+        push_plain(rule[i % 2], 4);
+        check_node(capture_now(&cut), (const uint32_t[]){rule[i % 2], 0}, 2, 0);
+    }
+    now = caller;
+    return asked - before;
+}
+
+START_TEST(steps_that_fight_for_a_place)
+{
+    begin(100);
+    remembered = true;
+    ck_assert_uint_ge(call_in_turn(100, 0), 100);
+    call_in_turn(4 * THREAD_FEW, 0);
+    ck_assert_uint_eq(call_in_turn(100, 0), 0);
+    ck_assert_uint_eq(room_count(&t->steps), 2 * THREAD_FEW);
+}
+END_TEST
+
+START_TEST(steps_that_fight_slowly)
+{
+    begin(100);
+    remembered = true;
+    call_in_turn(20 * THREAD_FEW, ROOM_NS / THREAD_FEW);
+    ck_assert_uint_ge(call_in_turn(100, 0), 100);
+    ck_assert_uint_eq(room_count(&t->steps), THREAD_FEW);
+}
+END_TEST
+
+START_TEST(there_is_an_end_to_room)
+{
+    struct room room = {.mask = (THREAD_FEW - 1) * 16};
+    for (uint32_t i = 0; i < 100 * THREAD_MANY; i++)
+        room_fight(&room, i);
+    ck_assert_uint_eq(room_count(&room), THREAD_MANY);
+}
+END_TEST
+
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
       an_end_that_does_not_last, frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read,
       a_stack_pointer_that_is_not_aligned, a_frame_register_near_the_end_of_memory,
@@ -773,4 +821,5 @@ SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_place
       a_full_tree, no_room_for_the_first_rule, signal_frames, an_interrupted_stack_that_goes_away,
       a_frame_register_that_tells, a_saved_register_that_tells, a_saved_register_that_nothing_reads,
       a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,
-      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered)
+      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered, steps_that_fight_for_a_place,
+      steps_that_fight_slowly, there_is_an_end_to_room)

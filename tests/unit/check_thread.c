@@ -286,6 +286,8 @@ static void end_inside(unsigned i)
     struct guard guard;
     struct thread *t = thread_enter(&guard);
     state[i] = t;
+    t->steps.mask = (2 * THREAD_FEW - 1) * 16;
+    t->step[2 * THREAD_FEW - 1].pc = 8;
     t->step[4].pc = 8;
     t->leaf[3].path = 7;
     t->line_end = 64;
@@ -296,6 +298,9 @@ static void look_around(unsigned i)
     struct guard guard;
     struct thread *t = thread_enter(&guard);
     ck_assert_ptr_eq(t, state[i]);
+    ck_assert_uint_eq(room_count(&t->steps),
+                      2 * THREAD_FEW); /* or what lies there would come back with the next growth */
+    ck_assert_uint_eq(t->step[2 * THREAD_FEW - 1].pc, 0);
     ck_assert_uint_eq(t->step[4].pc, 0);
     ck_assert(!t->leaf[3].path);
     ck_assert_uint_eq(t->line_end, 0);
