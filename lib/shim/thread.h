@@ -177,7 +177,11 @@ struct thread {
     struct live_block stale; /* that record.c is about */
     struct maps_taken taken;
     struct ht_event event; /* being written (ring.c) */
+
+    /* What it remembers: THREAD_MANY of each, of which those are in use that there is room for. */
     struct room steps, leaves;
+    struct step *step;
+    struct leaf *leaf;
 
     /*
      * The last stack, outermost frame first (capture.c). Each array has depth_max elements, but for extras, of which each frame may have FRAME_EXTRAS.
@@ -189,8 +193,6 @@ struct thread {
     enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
     uint32_t depth_max;
     uint32_t extra_count;
-    struct step *step; /* THREAD_MANY of each, of which those are in use that there is room for */
-    struct leaf *leaf;
     uint64_t path;      /* of a captured stack that is not among the leaves; 0: it is not to be remembered */
     uintptr_t word_top; /* no address in `word` or `extra` is higher */
     struct word *word;  /* of each frame, where its return address was read, and what it is */

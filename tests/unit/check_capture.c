@@ -805,15 +805,6 @@ START_TEST(steps_that_fight_slowly)
 }
 END_TEST
 
-START_TEST(there_is_an_end_to_room)
-{
-    struct room room = {.mask = (THREAD_FEW - 1) * 16};
-    for (uint32_t i = 0; i < 100 * THREAD_MANY; i++)
-        room_fight(&room, i);
-    ck_assert_uint_eq(room_count(&room), THREAD_MANY);
-}
-END_TEST
-
 SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_places, a_return_address_of_zero_ends_it,
       an_end_that_does_not_last, frames_that_are_not_listed, every_way_to_be_cut, memory_that_cannot_be_read,
       a_stack_pointer_that_is_not_aligned, a_frame_register_near_the_end_of_memory,
@@ -822,4 +813,4 @@ SUITE("capture", one_frame, every_form_of_a_frame, return_addresses_in_odd_place
       a_frame_register_that_tells, a_saved_register_that_tells, a_saved_register_that_nothing_reads,
       a_ring_of_signal_frames_ends, deeper_than_the_limit, the_walk_with_all_registers,
       stacks_that_change_as_a_programs_do, and_rules_that_are_remembered, steps_that_fight_for_a_place,
-      steps_that_fight_slowly, there_is_an_end_to_room)
+      steps_that_fight_slowly)

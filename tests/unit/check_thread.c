@@ -369,8 +369,17 @@ START_TEST(what_was_called_inside)
 }
 END_TEST
 
+START_TEST(there_is_an_end_to_room)
+{
+    struct room room = {.mask = (THREAD_FEW - 1) * 16};
+    for (uint32_t i = 0; i < 100 * THREAD_MANY; i++)
+        room_fight(&room, i);
+    ck_assert_uint_eq(room_count(&room), THREAD_MANY);
+}
+END_TEST
+
 SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_and_entered_from_further_out,
       left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
       far_away_is_not_judged, a_guard_whose_memory_is_gone, no_memory_for_a_thread,
       states_of_ended_threads_are_used_again, a_thread_that_ended_inside_a_hook, every_thread_has_its_own,
-      frozen_threads_use_what_was_set_aside, what_was_called_inside)
+      frozen_threads_use_what_was_set_aside, what_was_called_inside, there_is_an_end_to_room)
