@@ -3,6 +3,12 @@
 
 #include "slots.h"
 
+static void lose_nested(struct thread *t, enum ht_loss loss)
+{
+    if (session_is_of_this_process()) /* not its child, which a handler has just forked */
+        count_add_shared(&t->slot->file->lost[loss], 1);
+}
+
 /* Whether it is the outer hook's own block shows when that one returns, or when it is freed before. */
 COLD void hooks_nested_alloc(const void *p)
 {
@@ -19,7 +25,7 @@ COLD void hooks_nested_alloc(const void *p)
             return;
         }
     }
-    count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], 1);
+    lose_nested(t, HT_LOST_REENTRANT_ALLOC);
 }
 
 COLD void hooks_nested_free(const void *p)
@@ -31,11 +37,11 @@ COLD void hooks_nested_free(const void *p)
         const void *own = p;
         if (__atomic_compare_exchange_n(&t->nested[i], &own, NULL, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
             word_add(&t->nested_count, (uint32_t)-1);
-            count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], 1);
+            lose_nested(t, HT_LOST_REENTRANT_ALLOC);
             break;
         }
     }
-    count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_FREE], 1);
+    lose_nested(t, HT_LOST_REENTRANT_FREE);
 }
 
 COLD void hooks_settle_nested(struct thread *t, const void *p)

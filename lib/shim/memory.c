@@ -12,7 +12,13 @@ static struct mapping {
 } mappings[MAPPINGS_MAX];
 static uint32_t mapping_count;
 static uint32_t wipe_refused;
+static uint32_t *mark;
 static size_t total_bytes;
+
+static uint32_t keepers;  /* fork children shall find the memory as it is */
+static uint32_t advising; /* a lock: the number of keepers, and what the kernel was told for that */
+#define ADVISING_TRIES                                                                                                 \
+    (1u << 20) /* the one inside may have lost its processor, for as long as others are at work there */
 
 /* Pieces: (chunk, next free byte) in one word would not fit 32 bits, so a chunk has its own counter at its start. */
 struct chunk {
@@ -20,7 +26,8 @@ struct chunk {
 };
 static struct chunk *chunk;
 
-void *memory_map(size_t bytes)
+/* What is to be zero in a fork child, unless wiping it there is left to us. */
+static void *map_wiped(size_t bytes)
 {
     void *at = sys_map_anonymous(NULL, bytes, NULL);
     if (!at)
@@ -33,6 +40,48 @@ void *memory_map(size_t bytes)
             return NULL;
         }
     }
+    return at;
+}
+
+bool memory_kept(void)
+{
+    return __atomic_load_n(&keepers, __ATOMIC_SEQ_CST) != 0;
+}
+
+static bool enter(struct sys_signals *signals)
+{
+    sys_block_signals(signals);
+    for (uint32_t i = 0; i < ADVISING_TRIES; i++) {
+        if (!word_get(&advising) && word_swap(&advising, 0, 1))
+            return true;
+        sys_yield();
+    }
+    sys_restore_signals(signals);
+    return false;
+}
+
+static void leave(const struct sys_signals *signals)
+{
+    word_publish(&advising, 0);
+    sys_restore_signals(signals);
+}
+
+/* A new mapping, when those who keep what there is have perhaps passed it by. With the lock: whoever has the kernel wipe again comes later, and sees it. */
+static void keep_this_too(void *at, size_t bytes)
+{
+    struct sys_signals signals;
+    if (!memory_kept() || !enter(&signals))
+        return;
+    if (memory_kept())
+        sys_advise(at, bytes, MADV_KEEPONFORK);
+    leave(&signals);
+}
+
+void *memory_map(size_t bytes)
+{
+    void *at = map_wiped(bytes);
+    if (!at)
+        return NULL;
     uint32_t row = word_add(&mapping_count, 1);
     if (row >= MAPPINGS_MAX) { /* could not be emptied in a fork child */
         sys_unmap(at, bytes);
@@ -40,7 +89,8 @@ void *memory_map(size_t bytes)
         return NULL;
     }
     mappings[row].bytes = bytes;
-    __atomic_store_n(&mappings[row].at, at, __ATOMIC_RELEASE);
+    __atomic_store_n(&mappings[row].at, at, __ATOMIC_SEQ_CST);
+    keep_this_too(at, bytes);
     __atomic_fetch_add(&total_bytes, bytes, __ATOMIC_RELAXED);
     return at;
 }
@@ -98,10 +148,62 @@ bool memory_wiped_by_kernel(void)
 void memory_wipe(void)
 {
     uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
-    if (!memory_wiped_by_kernel())
-        for (uint32_t row = 0; row < count; row++)
-            if (mappings[row].at)
-                sys_map_anonymous(mappings[row].at, mappings[row].bytes, NULL);
+    if (mark)
+        *mark = 0;
+    if (memory_wiped_by_kernel() && !memory_kept())
+        return;
+    for (uint32_t row = 0; row < count; row++)
+        if (mappings[row].at) {
+            sys_map_anonymous(mappings[row].at, mappings[row].bytes, NULL);
+            sys_advise(mappings[row].at, mappings[row].bytes, MADV_WIPEONFORK);
+        }
+    keepers = advising = 0;
+}
+
+uint32_t *memory_mark(void)
+{
+    return mark = map_wiped(4096);
+}
+
+/* ---- A fork that keeps it ---- */
+
+static void advise_all(int advice)
+{
+    uint32_t count = MIN(__atomic_load_n(&mapping_count, __ATOMIC_SEQ_CST), MAPPINGS_MAX);
+    for (uint32_t row = 0; memory_wiped_by_kernel() && row < count; row++) {
+        void *at = __atomic_load_n(&mappings[row].at, __ATOMIC_SEQ_CST);
+        if (at)
+            sys_advise(at, mappings[row].bytes, advice);
+    }
+}
+
+bool memory_keep(void)
+{
+    struct sys_signals signals;
+    if (sys_frozen() || !enter(&signals))
+        return false;
+    if (__atomic_fetch_add(&keepers, 1, __ATOMIC_SEQ_CST) == 0)
+        advise_all(MADV_KEEPONFORK);
+    leave(&signals);
+    return true;
+}
+
+void memory_keep_alone(void)
+{
+    advising = 0;
+    keepers = 1;
+}
+
+void memory_keep_end(void)
+{
+    struct sys_signals signals;
+    if (!enter(&signals))
+        return;
+    if (word_get(&keepers) == 1)
+        advise_all(MADV_WIPEONFORK);
+    __atomic_fetch_sub(
+        &keepers, 1, __ATOMIC_SEQ_CST); /* then only: as long as a fork may keep anything, its child has to see that */
+    leave(&signals);
 }
 
 size_t memory_bytes(void)

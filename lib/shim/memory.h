@@ -2,7 +2,7 @@
  * The shim's own memory: private, zero, never returned. Never the program's allocator.
  *
  * What fork does with it: the child finds zeros (MADV_WIPEONFORK), so that fork copies no page table for it and a child's tables begin empty. Where
- * the kernel cannot do that, memory_wipe() in the child has the same effect.
+ * the kernel cannot do that, memory_wipe() in the child has the same effect. A fork in the middle of a hook is another matter: memory_keep().
  */
 #ifndef HEAPTAP_MEMORY_H
 #define HEAPTAP_MEMORY_H
@@ -24,6 +24,23 @@ void memory_spare(void);
 bool memory_wiped_by_kernel(void);
 /* Fork child: empties everything that memory_map returned, unless the kernel did, and starts pieces anew. */
 void memory_wipe(void);
+
+/*
+ * A word that is 1 once it is set so, and reads 0 in every fork child, also in one that keeps the rest; before Linux 4.14, from memory_wipe on. NULL: no memory.
+ * Once a process.
+ */
+uint32_t *memory_mark(void);
+
+/*
+ * From here to memory_keep_end(), fork children find the memory as it is. False: they do not, the kernel is not to be asked or others are at it for too long.
+ * May be nested, in any threads. In a child, whose parent's other threads are not there, memory_keep_alone() comes first, and the end is memory_wipe().
+ * Context: any thread, signal-safe; makes system calls.
+ */
+bool memory_keep(void);
+void memory_keep_end(void);
+void memory_keep_alone(void);
+/* Somebody is in between. */
+bool memory_kept(void);
 
 /* Bytes mapped so far, for the budget. */
 size_t memory_bytes(void);

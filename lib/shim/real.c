@@ -249,6 +249,18 @@ static long absent_syscall(long n, long a, long b, long c, long d, long e, long 
     return -1;
 }
 
+static int absent_fork(void)
+{
+    real_set_errno(ENOSYS);
+    return -1;
+}
+
+/* Before POSIX.1-2024 it was fork that could be called in signal handlers. */
+static int absent__Fork(void)
+{
+    return real.fork();
+}
+
 /* ---- First calls: look everything up, then call what was found. ---- */
 
 #define REAL_FIRST(result, name, parameters, arguments)                                                                \

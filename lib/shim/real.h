@@ -62,6 +62,11 @@
          (option, a, b, c, d))                                                                                         \
     REAL(long, syscall, (long n, long a, long b, long c, long d, long e, long f), (n, a, b, c, d, e, f))
 
+/* Passed through, to keep what the child of a signal handler needs. */
+#define REAL_FORK_LIST(REAL)                                                                                           \
+    REAL(int, fork, (void), ())                                                                                        \
+    REAL(int, _Fork, (void), ())
+
 #define REAL_LIST(REAL)                                                                                                \
     REAL_MALLOC_LIST(REAL)                                                                                             \
     REAL_JEMALLOC_LIST(REAL, )                                                                                         \
@@ -70,7 +75,8 @@
     REAL_PREFIXED_LIST(REAL, je_)                                                                                      \
     REAL_PREFIXED_LIST(REAL, _rjem_)                                                                                   \
     REAL_MAP_LIST(REAL)                                                                                                \
-    REAL_SECCOMP_LIST(REAL)
+    REAL_SECCOMP_LIST(REAL)                                                                                            \
+    REAL_FORK_LIST(REAL)
 
 struct real {
 #define REAL_FIELD(result, name, parameters, arguments) result(*name) parameters;

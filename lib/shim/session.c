@@ -30,11 +30,12 @@ struct ht_header *session_header;
 enum { NONE, STARTING, ON, OFF };
 static uint32_t state;
 static uint32_t missed; /* events of other threads while this one was starting */
-static uint32_t *alive; /* a page that fork wipes: 1 in the process that records, 0 in its child */
+static uint32_t *alive; /* memory_mark: 1 in the process that records, 0 in its child */
 static uint32_t forked; /* this process began with fork */
 static uint32_t fork_epoch;
 static char *file_base; /* the mapping of the file */
 static size_t file_bytes;
+static bool file_is_copy;         /* what is mapped there is this process's own memory */
 static uintptr_t heap, heap_peak; /* flushed sum of the heap, and its highest value */
 static uint32_t raising;          /* a thread is at the peak */
 static struct outfile outfile;
@@ -104,10 +105,7 @@ static bool fail(const char *what)
     return false;
 }
 
-/*
- * A fork child maps its file over its parent's: a hook of the parent that a signal interrupted, whose handler forked, may go on in the child and store
- * where it was about to.
- */
+/* A fork child maps its file over its parent's. */
 static char *map_file(uint64_t bytes)
 {
     if (sys_truncate(outfile.fd, bytes) < 0)
@@ -120,6 +118,7 @@ static char *map_file(uint64_t bytes)
         sys_unmap(base + bytes, file_bytes - (size_t)bytes);
     file_base = base;
     file_bytes = (size_t)bytes;
+    file_is_copy = false;
     return base;
 }
 
@@ -262,7 +261,6 @@ static char **environment(void)
     return &environ ? environ : NULL;
 }
 
-/* In a fork child: what the parent's file was mapped to becomes memory of our own, so that nothing can be written there any more. */
 static void leave_parent(void)
 {
     text_copy(parent_path, sizeof parent_path, outfile.path);
@@ -275,10 +273,55 @@ static void leave_parent(void)
     rules_reset();
 }
 
+/* What is not wanted of it any more is not written to the parent's file either. */
+static void drop_file(void)
+{
+    sys_map_anonymous(file_base, file_bytes, NULL);
+    file_is_copy = true;
+}
+
+/* Replaces mapped memory, from `at` to `end`, by memory of our own with the same contents; only zeros, from `present` on. */
+static void replace(char *at, char *present, char *end)
+{
+    static char piece[HT_SECTION_ALIGN];
+    for (; at < present; at += sizeof piece) {
+        size_t bytes = MIN(sizeof piece, (size_t)(present - at));
+        __builtin_memcpy(piece, at, bytes);
+        if (sys_map_anonymous(at, MIN(sizeof piece, (size_t)(end - at)), NULL))
+            __builtin_memcpy(at, piece, bytes);
+    }
+    if (at < end)
+        sys_map_anonymous(at, (size_t)(end - at), NULL);
+}
+
+static void copy_file(void)
+{
+    char *end = file_base + file_bytes;
+    for (uint32_t id = HT_RING + 1; id-- > 0; end = section[id].base)
+        replace(section[id].base, section[id].base + (size_t)section[id].allocated * section[id].record_bytes, end);
+    replace(file_base, file_base + sizeof(struct ht_header), end);
+    file_is_copy = true;
+}
+
+void session_keep_apart(struct thread *t)
+{
+    if (session_is_of_this_process()) /* the hook was left long ago, and another one has started over since */
+        return;
+    memory_keep_alone();
+    t->ready = 0;
+    if (!file_is_copy)
+        copy_file();
+}
+
 /* Before Linux 4.14: libc tells us of its forks. A raw clone then goes unnoticed. */
 static void in_fork_child(void)
 {
-    memory_wipe();
+    struct thread *t = thread_self;
+    *alive = 0;
+    if (t && t->guard)
+        session_keep_apart(t);
+    else
+        memory_wipe();
 }
 
 static void notice_forks(void)
@@ -302,13 +345,13 @@ static void start_cold(void *argument)
         leave_parent();
     } else {
         config_read(&config, environment());
-        alive = memory_map(4096);
+        alive = memory_mark();
         if (*config.problem)
             say(config.problem, "");
     }
     *on = alive && config.chosen && (!again || config.children) && begin();
-    if (again && !*on && file_base) /* nothing may be written to the parent's file */
-        sys_map_anonymous(file_base, file_bytes, NULL);
+    if (again && !*on && file_base)
+        drop_file();
     if (!again && !memory_wiped_by_kernel())
         notice_forks();
     if (*on) {
@@ -322,6 +365,11 @@ static void start_cold(void *argument)
 }
 
 COLD_STACK(door, 64u << 10, 1);
+
+bool session_is_of_this_process(void)
+{
+    return *alive;
+}
 
 bool session_is_forked(void)
 {

@@ -21,6 +21,16 @@ extern struct ht_header *session_header;
  */
 bool session_start(void);
 
+/* False in a fork child until its first hook, while session_start() would start over. Context: any thread, signal-safe; once there was a session_start(). */
+bool session_is_of_this_process(void);
+
+/*
+ * In a fork child that keeps the parent's memory (memory.h), for hooks that it has inherited unfinished: what they still store goes nowhere. `t`: its thread's
+ * state; the next hook that is not inside one of them starts over.
+ * Context: signal-safe; makes system calls.
+ */
+void session_keep_apart(struct thread *t);
+
 /* True in a fork child that has not yet recorded anything of its own. */
 bool session_is_forked(void);
 

@@ -103,11 +103,9 @@ static uint32_t own_id(void)
     return sys_frozen() ? (uint32_t)((uintptr_t)&thread_self >> 4) | 0x80000000u : (uint32_t)sys_tid();
 }
 
-static COLD struct thread *attach(void)
+static struct thread *attach(void)
 {
-    struct sys_signals signals;
     struct thread *t = thread_self;
-    sys_block_signals(&signals);
     uint32_t tid = own_id();
     if (!t || !take(t, tid, false)) {
         t = find(tid);
@@ -119,7 +117,20 @@ static COLD struct thread *attach(void)
         word_add(&session_header->threads_seen, 1);
         thread_self = t;
         t->ready = 1;
+    } else {
+        slot_lose(slots_shared(), HT_LOST_NO_THREAD, 1);
     }
+    return t;
+}
+
+/* The first hook of a thread, or of a fork child. No handler comes in between that might fork: its child would go on with half of this. */
+static COLD struct thread *begin(struct guard *guard)
+{
+    struct sys_signals signals;
+    sys_block_signals(&signals);
+    struct thread *t = session_start() ? attach() : NULL;
+    if (t)
+        thread_set_guard(t, guard);
     sys_restore_signals(&signals);
     return t;
 }
@@ -141,28 +152,25 @@ static bool is_stale(struct thread *t, const struct guard *guard)
 COLD struct thread *thread_enter_slow(struct guard *guard)
 {
     struct thread *t = thread_self;
-    if (t && t->ready && t->guard) {
-        if (!is_stale(t, guard))
-            return NULL;
-        slot_lose(t->slot, HT_LOST_GUARD_CLEARED, 1);
-        if (t->nested_count)
-            count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], thread_take_nested(t, NULL));
-        forget(t);
-        ring_settle(t->slot);
-    } else {
-        if (!session_start())
-            return NULL;
-        t = attach();
-        if (!t) {
-            slot_lose(slots_shared(), HT_LOST_NO_THREAD, 1);
-            return NULL;
-        }
-    }
-    guard->cookie = GUARD_COOKIE;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    t->guard = guard;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (!t || !t->guard)
+        return begin(guard);
+    if (!is_stale(t, guard))
+        return NULL;
+    if (!t->ready || !session_is_of_this_process()) /* a fork child's, which has inherited the guard */
+        return begin(guard);
+    slot_lose(t->slot, HT_LOST_GUARD_CLEARED, 1);
+    if (t->nested_count)
+        count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], thread_take_nested(t, NULL));
+    forget(t);
+    ring_settle(t->slot);
+    thread_set_guard(t, guard);
     return t;
+}
+
+COLD struct thread *thread_enter_anew(struct thread *t, struct guard *guard)
+{
+    t->guard = NULL;
+    return session_off ? NULL : begin(guard);
 }
 
 void thread_reserve(unsigned spare)

@@ -263,6 +263,15 @@ extern __thread struct thread *thread_self __attribute__((tls_model("initial-exe
 extern uint32_t session_off; /* this process only forwards */
 
 struct thread *thread_enter_slow(struct guard *guard);
+struct thread *thread_enter_anew(struct thread *t, struct guard *guard);
+
+INLINE void thread_set_guard(struct thread *t, struct guard *guard)
+{
+    guard->cookie = GUARD_COOKIE;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that sees the guard sees its cookie */
+    t->guard = guard;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
 
 /*
  * Entry of a hook. The thread's state, with the guard set; NULL: only forward (not recording, or inside another hook of this thread).
@@ -271,12 +280,12 @@ struct thread *thread_enter_slow(struct guard *guard);
 INLINE struct thread *thread_enter(struct guard *guard)
 {
     struct thread *t = thread_self;
-    if (UNLIKELY(!t || !t->ready || t->guard))
+    if (UNLIKELY(!t || t->guard))
         return session_off ? NULL : thread_enter_slow(guard);
-    guard->cookie = GUARD_COOKIE;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that sees the guard sees its cookie */
-    t->guard = guard;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread_set_guard(t, guard);
+    if (UNLIKELY(
+            !t->ready)) /* asked behind the guard: only there does a handler that forks leave the state as it is (hooks_fork.c) */
+        return thread_enter_anew(t, guard);
     return t;
 }
 

@@ -37,7 +37,7 @@ int main(void)
         pthread_t thread;
         void *result;
         CHECK(pthread_create(&thread, NULL, do_thread, NULL) == 0);
-        sem_wait(&ready); /* pthread_cancel loads a library: two threads that ask for rules at once are another test's matter */
+        sem_wait(&ready); /* pthread_cancel loads a library; two threads that ask for rules at once are another test */
         CHECK(pthread_cancel(thread) == 0);
         CHECK(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
     }

@@ -2,6 +2,7 @@
 #include "stage.h"
 
 #include <shim/memory.h>
+#include <shim/sys.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -119,6 +120,99 @@ START_TEST(fork_empties_it)
 }
 END_TEST
 
+static char *late;
+static uint32_t *mark;
+
+static bool is_kept(void)
+{
+    return mapped[0] == 1 && mapped[99999] == 1 && cut[99] == 1 && late[4095] == 1 && !*mark && memory_kept();
+}
+
+static bool is_wiped_again(void)
+{
+    return is_zero(mapped, 100000) && is_zero(late, 4096) && !*mark && !memory_kept();
+}
+
+static bool is_kept_until_it_is_wiped(void)
+{
+    if (!is_kept())
+        return false;
+    memory_wipe();
+    memset(mapped, 1, 100000);
+    memset(late, 1, 4096);
+    *mark = 1;
+    return is_zero(cut, 100) && in_child(is_wiped_again);
+}
+
+START_TEST(fork_keeps_it)
+{
+    mark = memory_mark();
+    *mark = 1;
+    use_memory();
+    ck_assert(memory_keep());
+    ck_assert(memory_keep()); /* of another thread, or of a handler in the middle of the first */
+    late = memory_map(4096);
+    memset(late, 1, 4096);
+    ck_assert(in_child(is_kept_until_it_is_wiped));
+    memory_keep_end();
+    ck_assert(in_child(is_kept));
+    memory_keep_end();
+    ck_assert(in_child(is_wiped_again));
+    ck_assert(mapped[99999] == 1 && late[0] == 1 && *mark == 1);
+}
+END_TEST
+
+static char *mapped_late[2][200];
+
+static bool nothing(void)
+{
+    return true;
+}
+
+static void keep_or_map(unsigned i)
+{
+    for (int n = 0; n < 200; n++)
+        if (i < 2) {
+            mapped_late[i][n] = memory_map(4096);
+        } else {
+            bool kept = i < 4 && memory_keep();
+            ck_assert_often(in_child(nothing)); /* the kernel lets nobody else change mappings meanwhile */
+            if (kept)
+                memory_keep_end();
+        }
+}
+
+static bool all_late_is_wiped(void)
+{
+    bool wiped = true;
+    for (int i = 0; i < 2; i++)
+        for (int n = 0; n < 200; n++)
+            wiped = wiped && is_zero(mapped_late[i][n], 4096);
+    return wiped;
+}
+
+START_TEST(mapped_while_others_keep_it)
+{
+    use_memory();
+    stage_crowd(6, keep_or_map);
+    ck_assert(!memory_kept());
+    for (int i = 0; i < 2; i++)
+        for (int n = 0; n < 200; n++)
+            memset(mapped_late[i][n], 1, 4096);
+    ck_assert(in_child(all_late_is_wiped));
+}
+END_TEST
+
+START_TEST(frozen_it_cannot_be_kept)
+{
+    use_memory();
+    sys_freeze();
+    ck_assert(!memory_keep());
+    sys_thaw();
+    ck_assert(memory_keep());
+}
+END_TEST
+
 START_TEST(fork_empties_it_on_an_old_kernel)
 {
     stage_refuse(SYS_madvise, 0, EINVAL, MADV_WIPEONFORK);
@@ -153,4 +247,5 @@ START_TEST(too_many_mappings)
 END_TEST
 
 SUITE("memory", mappings_are_zero_and_counted, refused_mappings, pieces_do_not_overlap, no_memory_for_long,
-      fork_empties_it, fork_empties_it_on_an_old_kernel, what_would_outlive_a_fork_is_not_used, too_many_mappings)
+      fork_empties_it, fork_keeps_it, mapped_while_others_keep_it, frozen_it_cannot_be_kept,
+      fork_empties_it_on_an_old_kernel, what_would_outlive_a_fork_is_not_used, too_many_mappings)

@@ -28,6 +28,13 @@ bool session_start(void)
     return recording;
 }
 
+static bool of_this_process = true;
+
+bool session_is_of_this_process(void)
+{
+    return of_this_process;
+}
+
 static void begin(void)
 {
     stage_tables(100);
@@ -168,6 +175,45 @@ START_TEST(left_and_entered_from_deeper)
     ck_assert_ptr_null(thread_enter(&frames[2000])); /* as long as the cookie is there, it may be at work */
     frames[2048].cookie = 42;                        /* other frames have been there since */
     check_recovered(&frames[2000]);
+}
+END_TEST
+
+/* As in the child of a handler that forked: as long as the hook may be at work nothing is done, then it starts over. */
+START_TEST(left_by_a_fork_child)
+{
+    struct thread *t = leave_a_hook();
+    unsigned before = starts;
+    of_this_process = false;
+    ck_assert_ptr_null(thread_enter(&frames[2000]));
+    ck_assert_uint_eq(starts, before);
+    frames[2048].cookie = 42;
+    t->owner = 0; /* session_start wipes it */
+    ck_assert_ptr_eq(thread_enter(&frames[2000]), t);
+    ck_assert_uint_eq(starts, before + 1);
+    ck_assert_uint_eq(lost(HT_LOST_GUARD_CLEARED), 0); /* that is the parent's */
+}
+END_TEST
+
+/* Wiped between the look for a guard and its setting, or before: the hook that finds that out starts over. */
+START_TEST(not_ready_any_more)
+{
+    struct guard guard;
+    begin();
+    struct thread *t = thread_enter(&guard);
+    thread_leave(t, &guard);
+    t->ready = t->owner = 0;
+    recording = false;
+    ck_assert_ptr_null(thread_enter(&guard));
+    ck_assert_ptr_null(t->guard);
+    recording = true;
+    ck_assert_ptr_eq(thread_enter(&guard), t);
+    ck_assert(t->ready && t->guard == &guard && guard.cookie == GUARD_COOKIE);
+    thread_leave(t, &guard);
+    t->ready = 0;
+    session_off = 1;
+    ck_assert_ptr_null(thread_enter(&guard));
+    ck_assert_ptr_null(t->guard);
+    ck_assert_uint_eq(starts, 3);
 }
 END_TEST
 
@@ -380,6 +426,6 @@ END_TEST
 
 SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_and_entered_from_further_out,
       left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
-      far_away_is_not_judged, a_guard_whose_memory_is_gone, no_memory_for_a_thread,
-      states_of_ended_threads_are_used_again, a_thread_that_ended_inside_a_hook, every_thread_has_its_own,
-      frozen_threads_use_what_was_set_aside, what_was_called_inside, there_is_an_end_to_room)
+      left_by_a_fork_child, not_ready_any_more, far_away_is_not_judged, a_guard_whose_memory_is_gone,
+      no_memory_for_a_thread, states_of_ended_threads_are_used_again, a_thread_that_ended_inside_a_hook,
+      every_thread_has_its_own, frozen_threads_use_what_was_set_aside, what_was_called_inside, there_is_an_end_to_room)

@@ -1,0 +1,42 @@
+/*
+ * fork and _Fork, passed through. A signal handler may call them in the middle of a hook, and its child may return into that hook: there, and only there, the
+ * child finds the shim's memory as it was, and a copy of the file in place of the file, so that the hook ends as it would have, and nothing of that is
+ * recorded. The child's next hook starts over. A child that stays in the handler is not recorded.
+ *
+ * Forks inside libc (daemon, forkpty) and by system calls do not come through here: in a handler in the middle of a hook, their child must not return.
+ */
+#include "hooks.h"
+
+#include "memory.h"
+
+static COLD int fork_in_hook(struct thread *t, int (*next)(void))
+{
+    bool kept = memory_keep();
+    int pid = next();
+    if (kept && pid)
+        memory_keep_end();
+    else if (kept)
+        session_keep_apart(t);
+    return pid;
+}
+
+static int fork_by(int (*next)(void))
+{
+    struct thread *t = thread_self;
+    if (UNLIKELY(t && t->guard))
+        return fork_in_hook(t, next);
+    int pid = next();
+    if (!pid && memory_kept()) /* for another thread, which is not here */
+        memory_wipe();
+    return pid;
+}
+
+HOOK(int, fork, (void))
+{
+    return fork_by(real.fork);
+}
+
+HOOK(int, _Fork, (void))
+{
+    return fork_by(real._Fork);
+}
