@@ -58,7 +58,7 @@
 
 #define HT_MAGIC "HEAPTAP" /* 8 bytes with its NUL */
 #define HT_BYTE_ORDER 0x0a0b0c0du
-#define HT_VERSION_MAJOR 2
+#define HT_VERSION_MAJOR 3
 #define HT_VERSION_MINOR 0
 #define HT_SECTION_ALIGN 65536u
 
@@ -300,10 +300,10 @@ struct ht_cell {
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-#define HT_REGION_SHIFT 12 /* a line holds blocks whose addresses agree above this bit */
+#define HT_REGION_SHIFT 14 /* a line holds blocks whose addresses agree above this bit */
 #define HT_LINE_ENTRIES 4
 
-/* Tag of a live entry: state in bits 0-2, address inside the region in bits 3-14, zero above (the interval that a sample was drawn with, later). */
+/* Tag of a live entry: state in bits 0-2, address inside the region in bits 3-16, zero above (the interval that a sample was drawn with, later). */
 enum ht_tag_state {
     HT_TAG_EMPTY = 0, /* the whole tag is 0 */
     HT_TAG_BUSY = 1,  /* being filled */
@@ -311,7 +311,7 @@ enum ht_tag_state {
     HT_TAG_HIGH = 3 /* only in entry 1: size[1] is the upper half of the size of entry 0 (a block of 4 GiB or more) */
 };
 #define HT_TAG_STATE(tag) ((tag)&7u)
-#define HT_TAG_OFFSET(tag) (((tag) >> 3) & 0xfffu)
+#define HT_TAG_OFFSET(tag) (((tag) >> 3) & 0x3fffu)
 
 /*
  * Four live blocks. SoA, one cache line. Address = region << HT_REGION_SHIFT | HT_TAG_OFFSET(tag).

@@ -7,6 +7,7 @@
 
 #define LINES_PER_RUN 64u /* a thread takes 4 KiB of lines at a time: no false sharing */
 #define SPARE_HEADS 4u
+#define PAGES (1u << (HT_REGION_SHIFT - LIVE_PAGE_SHIFT))
 #define GRANULES (1u << (HT_REGION_SHIFT - LIVE_GRANULE_SHIFT)) /* of a region */
 
 struct live_heads *live_root[1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT)];
@@ -101,7 +102,7 @@ INLINE struct place find_in(uint32_t chain, uint32_t wanted)
 INLINE struct place find(struct live_heads *heads, uintptr_t address)
 {
     uint32_t wanted = live_tag(HT_TAG_LIVE, address);
-    struct place place = find_in(word_acquire(live_region(heads, address)), wanted);
+    struct place place = find_in(word_acquire(live_page(heads, address)), wanted);
     return place.line ? place : find_in(word_acquire(live_granule(heads, address)), wanted);
 }
 
@@ -165,7 +166,7 @@ static uint32_t longer(uint32_t id, uint32_t chain)
     return LIVE_CHAIN(id, MIN(LIVE_ENTRIES(chain) + HT_LINE_ENTRIES, LIVE_ENTRIES_MAX));
 }
 
-/* Puts a block in a line of another granule of the same region, which becomes the first of this chain: if no line of this chain is lost by that. */
+/* Puts a block in a line of another granule or page of the same region, which becomes the first of this chain: if no line of this chain is lost by that. */
 INLINE bool share(const struct thread *t, uint32_t *head, uint32_t id, uintptr_t address, uint32_t size, uint32_t site)
 {
     uint32_t chain = word_acquire(head);
@@ -240,17 +241,28 @@ unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t a
 
 /* ---- The long way ---- */
 
+/* Puts a large block in a line of the page before or behind it. */
+static bool share_page(struct thread *t, uint32_t *head, uintptr_t address, uint32_t size, uint32_t site)
+{
+    uint32_t place = address >> LIVE_PAGE_SHIFT & (PAGES - 1);
+    return (place > 0 && share(t, head, LIVE_FIRST(word_acquire(head - 1)), address, size, site)) ||
+           (place < PAGES - 1 && share(t, head, LIVE_FIRST(word_acquire(head + 1)), address, size, site));
+}
+
 unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site)
 {
     struct place place = find(heads, address);
     unsigned result = place.line ? LIVE_STALE : LIVE_DONE;
     if (UNLIKELY(place.line))
         t->stale = take(place);
-    uint32_t *head = size > LIVE_LARGE ? live_region(heads, address) : live_granule(heads, address);
-    if (!put_in_chain(t, word_acquire(head), address, size, site))
-        result |= size > LIVE_LARGE ? put_in_new_line(t, head, address, size, site)
-                                    : live_insert_new(t, heads, address, (uint32_t)size, site);
-    return result;
+    uint32_t *head = size > LIVE_LARGE ? live_page(heads, address) : live_granule(heads, address);
+    if (put_in_chain(t, word_acquire(head), address, size, site))
+        return result;
+    if (size <= LIVE_LARGE)
+        return result | live_insert_new(t, heads, address, (uint32_t)size, site);
+    if (!(size >> 32) && share_page(t, head, address, (uint32_t)size, site))
+        return result;
+    return result | put_in_new_line(t, head, address, size, site);
 }
 
 struct live_block live_remove_slow(uintptr_t address)

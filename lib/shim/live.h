@@ -1,9 +1,9 @@
 /*
  * Live blocks: four to a line of 64 bytes in the file. Lines are chained; heads and links are private.
  *
- * Blocks that are near in time are near in space, so a chain is what lies in a granule of 512 bytes of address space, or in a region of 4 KiB for
- * larger blocks, of which no more than eight begin there: two lines. A granule whose blocks do not fill a line shares one with its neighbours in
- * the region. So a block costs some 17 to 24 bytes, large ones 2 % of themselves.
+ * Blocks that are near in time are near in space, so a chain is what lies in a granule of 512 bytes of address space, or in a page of 4 KiB for
+ * larger blocks, of which no more than eight begin there: two lines. One whose blocks do not fill a line shares one with its neighbours in the region
+ * of 16 KiB that a line is of. So a block costs some 17 to 23 bytes; one of 1 KiB or more, 2 % of itself at the most.
  *
  * What is here is the short way, for small blocks in short chains: a few lines are compared at once, without a branch between them, since no
  * processor predicts how many there are and which of them an entry is in. All else is in live.c.
@@ -23,7 +23,8 @@ bool live_init(uint32_t lines_max);
 void live_reserve(void);
 
 #define LIVE_GRANULE_SHIFT 9u
-#define LIVE_LARGE (1u << LIVE_GRANULE_SHIFT) /* what is larger is looked for by region */
+#define LIVE_PAGE_SHIFT 12u
+#define LIVE_LARGE (1u << LIVE_GRANULE_SHIFT) /* what is larger is looked for by page */
 #if UINTPTR_MAX >> 31 >> 1
 #define LIVE_ADDRESS_BITS 48u
 #define LIVE_HEADS_SHIFT 29u
@@ -48,7 +49,7 @@ void live_reserve(void);
 /* The chains of a part of the address space. Only what is stored to is there. */
 struct live_heads {
     uint32_t granule[1u << (LIVE_HEADS_SHIFT - LIVE_GRANULE_SHIFT)];
-    uint32_t region[1u << (LIVE_HEADS_SHIFT - HT_REGION_SHIFT)];
+    uint32_t page[1u << (LIVE_HEADS_SHIFT - LIVE_PAGE_SHIFT)];
 };
 extern struct live_heads *live_root[1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT)];
 
@@ -95,9 +96,9 @@ INLINE uint32_t *live_granule(struct live_heads *heads, uintptr_t address)
     return &heads->granule[(address >> LIVE_GRANULE_SHIFT) % ARRAY_LEN(heads->granule)];
 }
 
-INLINE uint32_t *live_region(struct live_heads *heads, uintptr_t address)
+INLINE uint32_t *live_page(struct live_heads *heads, uintptr_t address)
 {
-    return &heads->region[(address >> HT_REGION_SHIFT) % ARRAY_LEN(heads->region)];
+    return &heads->page[(address >> LIVE_PAGE_SHIFT) % ARRAY_LEN(heads->page)];
 }
 
 /*
@@ -138,7 +139,7 @@ INLINE unsigned live_insert(struct thread *t, struct live_heads *heads, uintptr_
         return LIVE_FULL;
     if (UNLIKELY(size > LIVE_LARGE))
         return live_insert_slow(t, heads, address, size, site);
-    uint32_t chain = word_acquire(live_granule(heads, address)), large = word_acquire(live_region(heads, address));
+    uint32_t chain = word_acquire(live_granule(heads, address)), large = word_acquire(live_page(heads, address));
     if (UNLIKELY(LIVE_ENTRIES(chain) > LIVE_SHORT) || UNLIKELY(LIVE_ENTRIES(large) > LIVE_SHORT_LARGE))
         return live_insert_slow(t, heads, address, size, site);
     if (UNLIKELY(!chain) && !large)

@@ -68,7 +68,7 @@ void build_begin(struct build *build, bool big, unsigned word_bytes)
     build->big = big;
     memcpy(build->at, "HEAPTAP", 8);
     build_u32(build, HEADER(byte_order), 0x0a0b0c0d);
-    build_u16(build, HEADER(version_major), 2);
+    build_u16(build, HEADER(version_major), 3);
     build_u32(build, HEADER(header_bytes), 4096);
     build->at[HEADER(word_bytes)] = (uint8_t)word_bytes;
     build->at[HEADER(page_shift)] = 12;
@@ -160,9 +160,9 @@ void build_cell(struct build *build, uint32_t chunk, uint32_t index, const uint6
 void build_live(struct build *build, struct build_live live)
 {
     size_t at = build_record(build, HT_LINES, live.line), i = live.entry;
-    build_u32(build, at, (uint32_t)(live.address >> 12));
-    build_u16(build, at + 4, (uint16_t)(live.address >> 44));
-    build_u32(build, at + 8 + 4 * i, live.state | (uint32_t)(live.address & 4095) << 3 | 0xabcd0000);
+    build_u32(build, at, (uint32_t)(live.address >> 14));
+    build_u16(build, at + 4, (uint16_t)(live.address >> 46));
+    build_u32(build, at + 8 + 4 * i, live.state | (uint32_t)(live.address & 16383) << 3 | 0xabcc0000);
     build_u32(build, at + 24 + 4 * i, live.site);
     build_u32(build, at + 40 + 4 * i, live.size);
     build_u16(build, at + 56 + 2 * i, live.birth);

@@ -173,7 +173,7 @@ START_TEST(values_keep_their_meaning)
 {
     ck_assert_mem_eq(HT_MAGIC, "HEAPTAP", 8);
     ck_assert_uint_eq(HT_BYTE_ORDER, 0x0a0b0c0d);
-    ck_assert_uint_eq(HT_VERSION_MAJOR, 2);
+    ck_assert_uint_eq(HT_VERSION_MAJOR, 3);
     ck_assert_int_eq(HT_MODULES, 0);
     ck_assert_int_eq(HT_PLACES, 1);
     ck_assert_int_eq(HT_NODES, 2);
@@ -223,15 +223,16 @@ START_TEST(values_keep_their_meaning)
     ck_assert_uint_eq(HT_SITES_PER_CHUNK, 64);
     ck_assert_uint_eq(HT_LINE_ENTRIES, 4);
     ck_assert_uint_eq(HT_BLOCK_EVENTS, 254);
+    ck_assert_int_eq(HT_REGION_SHIFT, 14);
 }
 END_TEST
 
 /* Fields that are packed into a word, taken apart again. */
 START_TEST(packed_words)
 {
-    uint32_t tag = 0x12340000u | 0xfabu << 3 | HT_TAG_LIVE;
+    uint32_t tag = 0x12340000u | 0x3fabu << 3 | HT_TAG_LIVE;
     ck_assert_uint_eq(HT_TAG_STATE(tag), HT_TAG_LIVE);
-    ck_assert_uint_eq(HT_TAG_OFFSET(tag), 0xfab);
+    ck_assert_uint_eq(HT_TAG_OFFSET(tag), 0x3fab);
     uint32_t head = 0xbeef7812u;
     ck_assert_uint_eq(HT_EVENT_TYPE(head), 2);
     ck_assert_uint_eq(HT_EVENT_FLAGS(head), 1);
