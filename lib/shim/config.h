@@ -8,7 +8,7 @@
  *   HEAPTAP_CHILDREN  0: only the first process, not what it starts (fork or exec)
  *   HEAPTAP_START     off: begin paused
  *   HEAPTAP_BUDGET    bytes, with k, m, g (powers of 1024): all memory that heaptap may use; at least 512k
- *   HEAPTAP_RING      bytes of the ring, part of the budget
+ *   HEAPTAP_RING      bytes of the ring, part of the budget, at most three quarters of it
  *   HEAPTAP_DEPTH     frames kept of a stack (default 8192, at most 65536)
  *   HEAPTAP_KEEP      dead files of this user and program that are kept (default 8)
  *   HEAPTAP_FILES     files of this user under this name pattern, of all programs, beyond which no new one is made

@@ -101,6 +101,6 @@ uint64_t outfile_budget(const struct config *config, uint64_t free_bytes)
         uint64_t least = MIN(MIN(ram ? ram : UINT64_MAX, group), free_bytes);
         budget = MIN(MAX(least / BUDGET_PART, BUDGET_LEAST), BUDGET_MOST);
     }
-    uint64_t address_part = sys_address_limit() / 16;
-    return MIN(budget, MIN(free_bytes / 2, address_part));
+    uint64_t address_part = sys_address_limit() / 16, file_part = sys_file_limit() / 2;
+    return MIN(MIN(budget, free_bytes / 2), MIN(address_part, file_part));
 }

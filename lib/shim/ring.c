@@ -51,12 +51,22 @@ static void give_up(struct slot *slot, struct ht_block *block, uint32_t row, uin
             word_set(&block->event[i].head, 0);
 }
 
+/* Where the file could not grow there are fewer blocks than numbers in a lap: the rest of the lap is passed over. */
+static void pass_over(unsigned long claim)
+{
+    unsigned long next = claim + 1;
+    __atomic_compare_exchange_n(&claims, &next, claim - claim % blocks + blocks, false, __ATOMIC_RELAXED,
+                                __ATOMIC_RELAXED);
+}
+
 /* Claims the next block for a slot; NULL: every block is open, or the file could not grow. */
 static struct ht_block *claim_block(struct thread *t, struct slot *slot, uint32_t *lap)
 {
-    for (uint32_t tries = 0; tries < blocks; tries++) {
+    for (uint32_t tries = 0; tries < MIN(blocks, word_get(&section[HT_RING].capacity) + 2); tries++) {
         unsigned long claim = __atomic_fetch_add(&claims, 1, __ATOMIC_RELAXED);
         struct ht_block *block = reach(claim);
+        if (!block)
+            pass_over(claim);
         if (!block || !(uint32_t)(claim + 1))
             continue;
         if (!word_swap(&block->open, 0, 1))

@@ -73,7 +73,8 @@ static uint64_t lay_out(uint64_t budget)
 {
     static struct plan to[HT_SECTIONS_MAX];
     uint64_t at = HT_SECTION_ALIGN;
-    plan(budget, config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX), to);
+    uint64_t ring = config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX);
+    plan(budget, MIN(ring, MAX(budget / 4 * 3, HT_BLOCK_BYTES)), to);
     for (uint32_t id = 0; id <= HT_RING; id++) {
         uint64_t records = MIN(to[id].bytes / to[id].record_bytes, 0x7fffffffu);
         section[id] = (struct section){.record_bytes = to[id].record_bytes,
@@ -105,15 +106,21 @@ static bool fail(const char *what)
     return false;
 }
 
+/* Makes the file so large. To ask for more than the limit would be the end of the process (SIGXFSZ). */
+static bool resize_file(uint64_t bytes)
+{
+    if (bytes > sys_file_limit())
+        return fail("no room for the buffer file under the limit of file sizes: raise it (ulimit -f)");
+    return sys_truncate(outfile.fd, bytes) >= 0 || fail("cannot set the size of the buffer file");
+}
+
 /* A fork child maps its file over its parent's. */
 static char *map_file(uint64_t bytes)
 {
-    if (sys_truncate(outfile.fd, bytes) < 0)
-        return NULL;
     bool fits = bytes <= file_bytes; /* always in a fork child: its budget is at most its parent's */
     char *base = sys_map_shared(fits ? file_base : NULL, outfile.fd, (size_t)bytes, NULL);
     if (!base)
-        return NULL;
+        return fail("cannot map the buffer file"), NULL;
     if (fits && file_bytes > bytes)
         sys_unmap(base + bytes, file_bytes - (size_t)bytes);
     file_base = base;
@@ -125,9 +132,10 @@ static char *map_file(uint64_t bytes)
 /* Maps the file and allocates its first page; everything, where the kernel cannot allocate later: then of a smaller file, and *budget falls. */
 static bool open_file(uint64_t *budget)
 {
-    char *base = map_file(lay_out(*budget));
+    uint64_t bytes = lay_out(*budget);
+    char *base = resize_file(bytes) ? map_file(bytes) : NULL;
     if (!base)
-        return fail("cannot map the buffer file");
+        return false;
     long error = sys_advise(base, sizeof(struct ht_header), MADV_POPULATE_WRITE);
     if (error >= 0) {
         place_sections(base);
@@ -135,12 +143,14 @@ static bool open_file(uint64_t *budget)
     }
     if (!config.budget_explicit)
         *budget = MIN(*budget, PREALLOC_MAX);
-    uint64_t bytes = lay_out(*budget);
-    if (sys_truncate(outfile.fd, bytes) < 0 || sys_allocate(outfile.fd, 0, bytes) < 0)
+    bytes = lay_out(*budget);
+    if (!resize_file(bytes))
+        return false;
+    if (sys_allocate(outfile.fd, 0, bytes) < 0)
         return fail("no room for the buffer file: free some, or set HEAPTAP_BUDGET or HEAPTAP_DIR");
     base = map_file(bytes);
     if (!base)
-        return fail("cannot map the buffer file");
+        return false;
     place_sections(base);
     for (uint32_t id = 0; id <= HT_RING; id++)
         section[id].allocated = section[id].capacity;

@@ -241,11 +241,21 @@ uint64_t sys_ram(void)
     return sys_call(__NR_sysinfo, (long)&info, 0, 0, 0, 0, 0) ? 0 : (uint64_t)info.totalram * info.mem_unit;
 }
 
-uint64_t sys_address_limit(void)
+static uint64_t limit_of(int resource)
 {
     struct rlimit64 limit;
-    long result = call4(__NR_prlimit64, 0, RLIMIT_AS, 0, (long)&limit);
+    long result = call4(__NR_prlimit64, 0, resource, 0, (long)&limit);
     return result || limit.rlim_cur == RLIM64_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+uint64_t sys_address_limit(void)
+{
+    return limit_of(RLIMIT_AS);
+}
+
+uint64_t sys_file_limit(void)
+{
+    return limit_of(RLIMIT_FSIZE);
 }
 
 /* ---- Signals ---- */

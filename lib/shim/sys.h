@@ -72,6 +72,8 @@ void sys_yield(void);
 uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */
 uint64_t sys_address_limit(void);
+/* How large a file may become (RLIMIT_FSIZE); UINT64_MAX: as large as it likes. Who makes one larger gets SIGXFSZ, by default the end of the process. */
+uint64_t sys_file_limit(void);
 
 /*
  * Blocks every signal of the calling thread and keeps the old mask in *old; and puts it back, also when frozen

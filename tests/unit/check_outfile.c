@@ -862,6 +862,23 @@ START_TEST(budget_under_an_address_limit)
 }
 END_TEST
 
+START_TEST(budget_under_a_file_limit)
+{
+    begin();
+    pid_t pid = fork();
+    if (!pid) {
+        struct rlimit limit = {3 * M, RLIM_INFINITY};
+        config.budget_bytes = 200 * M;
+        bool set = !setrlimit(RLIMIT_FSIZE, &limit);
+        _exit(set && outfile_budget(&config, PLENTY) == 3 * M / 2 ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    end();
+}
+END_TEST
+
 SUITE("outfile", a_new_file_is_ours_alone, what_exists_stays, patterns, relative_and_odd_paths,
       what_cannot_be_made_is_said, the_next_place_and_why, planted_names_are_neither_followed_nor_a_hindrance,
       planted_files_are_not_touched, planted_files_do_not_count, a_crowded_directory, a_directory_full_of_others,
@@ -869,4 +886,4 @@ SUITE("outfile", a_new_file_is_ours_alone, what_exists_stays, patterns, relative
       nothing_is_certain_without_proc, too_many_files_make_room_from_the_oldest_dead,
       files_under_a_pattern_are_counted_and_never_removed, too_many_bytes_make_room_from_the_oldest_dead,
       a_start_costs_few_calls, any_call_may_fail, identity_is_what_proc_says, budget_is_bounded, budget_in_cgroup_2,
-      budget_in_cgroup_1, budget_of_damaged_cgroup_files, budget_under_an_address_limit)
+      budget_in_cgroup_1, budget_of_damaged_cgroup_files, budget_under_an_address_limit, budget_under_a_file_limit)

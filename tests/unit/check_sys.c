@@ -149,6 +149,9 @@ START_TEST(filesystem_and_machine)
     ck_assert_uint_eq(sys_ram(), (uint64_t)info.totalram * info.mem_unit);
     getrlimit(RLIMIT_AS, &limit);
     ck_assert_uint_eq(sys_address_limit(), limit.rlim_cur);
+    limit.rlim_cur = 123456789;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_uint_eq(sys_file_limit(), 123456789);
 }
 END_TEST
 
