@@ -306,13 +306,18 @@ INLINE struct state begin(struct thread *t, struct reuse *reuse, bool exact)
     return (struct state){exact ? ~walk->at.pc : walk->at.pc, sp, walk->at.reg[1], ret_at, exact};
 }
 
+INLINE uint32_t depth_step(const struct thread *t)
+{
+    return MAX(t->depth_max / DEPTH_STEPS, 1u);
+}
+
 /*
  * A stack deeper than depth_max. Were the innermost depth_max frames kept, each further call would move the cut, and with it make a new branch of the
  * tree. The cut stays where it is while the stack grows by one of DEPTH_STEPS. Returns how many frames are kept.
  */
 static COLD uint32_t shorten(const struct thread *t, uint32_t total)
 {
-    uint32_t step_frames = MAX(t->depth_max / DEPTH_STEPS, 1u);
+    uint32_t step_frames = depth_step(t);
     return total - (total - t->depth_max + step_frames - 1) / step_frames * step_frames;
 }
 
@@ -449,14 +454,19 @@ static COLD bool may_grow(const struct thread *t)
     return !sys_frozen() && t->walk.grown < GROW_TRIES && section_may_grow(&section[HT_NODES], 1);
 }
 
-/*
- * What another walk might see otherwise is not kept: neither a cut that has to do with the moment, nor frames whose other registers are not compared.
- */
+/* Another walk would see the same. */
+static bool is_lasting(enum ht_cut cut)
+{
+    return cut == HT_CUT_NO_TABLE || cut == HT_CUT_REFUSED || cut == HT_CUT_DEPTH;
+}
+
+/* Neither a cut that has to do with the moment is kept, nor frames whose other registers are not compared. */
 static COLD const struct leaf *finish_cut(struct thread *t, unsigned registers, uint32_t node, enum ht_cut cut)
 {
-    if (registers != ARCH_REGS_FAST || (cut != HT_CUT_NO_TABLE && cut != HT_CUT_REFUSED))
+    if (registers != ARCH_REGS_FAST || !is_lasting(cut))
         t->frame_count = 0, t->path = 0;
-    if (cut != HT_CUT_FULL || !may_grow(t))
+    if (cut != HT_CUT_FULL || t->frame_cut == HT_CUT_FULL ||
+        !may_grow(t)) /* no room for a rule or a place: rules.c has tried */
         return done(t, node, cut);
     if (registers == ARCH_REGS_FAST)
         return later(t, WALK_GROW, t->frame, t->walk.reuse.fresh, false);
@@ -473,9 +483,17 @@ INLINE void found(struct thread *t, const struct leaf *leaf)
     }
 }
 
+/* A stack that was cut for its depth has become less deep: it can be shown whole, or more of it than would be by two steps. */
+static COLD bool shows_too_little(const struct thread *t, uint32_t frames)
+{
+    return t->frame_hidden + frames <= t->depth_max || frames + 2 * depth_step(t) < t->depth_max;
+}
+
 /* A stack that is not whole, or that the walk with all registers found. */
 static COLD const struct leaf *finish_special(struct thread *t, struct reuse reuse, unsigned registers)
 {
+    if (t->frame_cut == HT_CUT_DEPTH && reuse.kept && shows_too_little(t, reuse.kept + reuse.fresh))
+        return later(t, WALK_ANEW, reuse.next, reuse.fresh, false);
     t->walk.reuse.fresh = reuse.fresh;
     t->walk.registers = registers;
     const struct leaf *leaf = splice(t, reuse.kept, reuse.fresh);
@@ -495,7 +513,8 @@ INLINE const struct leaf *finish(struct thread *t, struct reuse reuse, const uns
     if (UNLIKELY(!reuse.kept)) {
         if (reuse.fresh > t->depth_max) {
             why = HT_CUT_DEPTH;
-            reuse.fresh = shorten(t, reuse.fresh);
+            t->frame_hidden = reuse.fresh - shorten(t, reuse.fresh);
+            reuse.fresh -= t->frame_hidden;
         }
         /* the page could not be asked about */
         t->frame_cut = why == HT_CUT_MEMORY && sys_frozen() ? HT_CUT_FROZEN : why;

@@ -23,7 +23,8 @@ enum rule_kind {
     RULE_STEP,      /* there is a caller; the fields below say where */
     RULE_OUTERMOST, /* the table says that nothing called this frame: the stack is complete */
     RULE_NO_TABLE,  /* the code has no unwind table: the stack is cut, HT_CUT_NO_TABLE */
-    RULE_REFUSED    /* the table says something that a rule cannot hold: HT_CUT_REFUSED */
+    RULE_REFUSED,   /* the table says something that a rule cannot hold: HT_CUT_REFUSED */
+    RULE_NO_PLACE   /* there is no room for the place: HT_CUT_FULL */
 };
 
 enum rule_base { BASE_CFA, BASE_FP, BASE_SP }; /* CFA, r[1], r[0] */

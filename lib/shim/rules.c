@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "modules.h"
 #include "real.h"
+#include "section.h"
 #include "tree.h"
 
 #define FIRST_RULES 512u
@@ -203,7 +204,10 @@ static void ask(void *argument)
     taught_outside |= !module;
     bool own = module && (module->flags & HT_MODULE_SHIM);
     rule->place = own ? 0 : place_of(module, pc, question->exact);
-    struct rule *room = rule->place || own ? make_room(pc) : NULL;
+    if (!rule->place && !own &&
+        !section_may_grow(&section[HT_PLACES], 1)) /* or each event would be taught this again */
+        *rule = (struct rule){.kind = RULE_NO_PLACE};
+    struct rule *room = rule->place || own || rule->kind == RULE_NO_PLACE ? make_room(pc) : NULL;
     if (!room) {
         question->why = HT_CUT_FULL;
         return;

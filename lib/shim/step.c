@@ -53,8 +53,13 @@ COLD unsigned step_by_rule(struct thread *t)
 {
     struct walk *walk = &t->walk;
     const struct rule *rule = &walk->rule;
-    if (rule->kind != RULE_STEP)
-        return rule->kind == RULE_OUTERMOST ? 0 : rule->kind == RULE_REFUSED ? HT_CUT_REFUSED : HT_CUT_NO_TABLE;
+    switch (rule->kind) {
+    case RULE_STEP: break;
+    case RULE_OUTERMOST: return 0;
+    case RULE_REFUSED: return HT_CUT_REFUSED;
+    case RULE_NO_PLACE: return HT_CUT_FULL;
+    default: return HT_CUT_NO_TABLE;
+    }
     if (rule->cfa_reg >= walk->registers)
         return HT_CUTS;
     uintptr_t cfa = walk->at.reg[rule->cfa_reg] + (uintptr_t)(intptr_t)rule->cfa_offset;

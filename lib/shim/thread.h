@@ -191,6 +191,7 @@ struct thread {
         frame_jump; /* 1 + index of the outermost frame whose caller is found otherwise than by comparing words; 0: none */
     uint32_t frame_generation; /* of the rules that it was walked with */
     enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
+    uint32_t frame_hidden;     /* HT_CUT_DEPTH: how many there are further out, at the least */
     uint32_t depth_max;
     uint32_t extra_count;
     uint64_t path;      /* of a captured stack that is not among the leaves; 0: it is not to be remembered */

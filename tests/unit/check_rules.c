@@ -286,10 +286,17 @@ START_TEST(full)
     stage_allow();
     ck_assert(finds(CODE + 16, false));
     places_max = place_count;
-    ck_assert_int_eq(find(CODE + 32, false, &rule), HT_CUT_FULL);
+    unsigned before = questions;
+    for (int i = 0; i < 3; i++) { /* taught once: or each event would be */
+        ck_assert_int_eq(find(CODE + 32, false, &rule), 0);
+        ck_assert_int_eq(rule.kind, RULE_NO_PLACE);
+    }
+    ck_assert_uint_eq(questions, before + 1);
     ck_assert(finds(CODE + 16, false));
+    section[HT_PLACES].capacity = 100; /* there may be room later: then it is asked again */
+    ck_assert_int_eq(find(CODE + 48, false, &rule), HT_CUT_FULL);
     places_max += 10;
-    ck_assert(finds(CODE + 32, false));
+    ck_assert(finds(CODE + 48, false));
 }
 END_TEST
 
