@@ -14,8 +14,8 @@ HOOK(int, prctl, (int option, unsigned long a, unsigned long b, unsigned long c,
     if (filter)
         session_freeze();
     int result = real.prctl(option, a, b, c, d);
-    if (filter && result)
-        session_thaw();
+    if (filter)
+        session_filtered(!result);
     return result;
 }
 
@@ -26,7 +26,7 @@ HOOK(long, syscall, (long n, long a, long b, long c, long d, long e, long f))
     if (filter)
         session_freeze();
     long result = real.syscall(n, a, b, c, d, e, f);
-    if (filter && result < 0)
-        session_thaw();
+    if (filter)
+        session_filtered(result >= 0);
     return result;
 }

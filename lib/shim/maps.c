@@ -13,7 +13,8 @@ static struct range {
     uintptr_t start, size;
 } * ranges;
 static uint32_t rows, used;
-static uint32_t lock;
+static uint32_t first_free; /* no row before this one is free */
+static uint32_t lock;       /* its owner, or 0 */
 
 void maps_init(uint32_t count)
 {
@@ -23,37 +24,50 @@ void maps_init(uint32_t count)
         capacity = count;
     }
     rows = ranges ? count : 0;
-    used = 0;
+    used = first_free = 0;
     word_set(&lock, 0);
 }
 
-static bool enter(void)
+static bool enter(uint32_t owner)
 {
     for (uint32_t i = 0; i < LOCK_TRIES; i++) {
-        if (!word_get(&lock) && word_swap(&lock, 0, 1))
+        uint32_t there = word_acquire(&lock);
+        if (!there ? word_swap(&lock, 0, owner) : there == owner)
             return true;
         if (i % SPINS < SPINS - 1)
             arch_pause();
-        else
+        else if (sys_thread_exists(sys_pid(), there))
             sys_yield();
+        else if (word_swap(&lock, there, owner))
+            return true;
     }
     return false;
 }
 
+static void leave(void)
+{
+    word_publish(&lock, 0);
+}
+
+void maps_let_go(uint32_t owner)
+{
+    word_swap(&lock, owner, 0);
+}
+
 static uint32_t free_row(void)
 {
-    for (uint32_t i = 0; i < used; i++)
-        if (!ranges[i].size)
-            return i;
+    for (; first_free < used; first_free++)
+        if (!ranges[first_free].size)
+            return first_free;
     if (used == rows || !section_reach(&section[HT_MAPS], used + 1))
         return SECTION_FULL;
     word_raise(&section[HT_MAPS].file->used, used + 1);
     return used++;
 }
 
-bool maps_insert(const struct map *map)
+bool maps_insert(uint32_t owner, const struct map *map)
 {
-    if (!enter())
+    if (!enter(owner))
         return false;
     uint32_t id = free_row();
     if (id != SECTION_FULL) {
@@ -67,26 +81,27 @@ bool maps_insert(const struct map *map)
         row->size_hi = (uint32_t)(size >> 32);
         word_publish(&row->site, map->site);
     }
-    word_publish(&lock, 0);
+    leave();
     return id != SECTION_FULL;
 }
 
-bool maps_take(uintptr_t start, uintptr_t size, struct map *map, bool *busy)
+bool maps_take(uint32_t owner, uintptr_t start, uintptr_t size, struct map *map, bool *busy)
 {
     bool found = false;
-    *busy = !enter();
+    *busy = !enter(owner);
     if (*busy)
         return false;
-    for (uint32_t i = 0; i < used && !found; i++) {
+    for (uint32_t i = used; i-- > 0 && !found;) {
         struct range *range = &ranges[i];
         if (!range->size || range->start >= start + size || start >= range->start + range->size)
             continue;
         struct ht_map *row = SECTION_RECORD(struct ht_map, HT_MAPS, i);
         *map = (struct map){range->start, range->size, row->site, row->birth};
+        found = row->site != 0; /* 0: who filled the row never came to the end of it */
         word_publish(&row->site, 0);
         range->size = 0;
-        found = true;
+        first_free = MIN(first_free, i);
     }
-    word_publish(&lock, 0);
+    leave();
     return found;
 }

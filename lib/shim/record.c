@@ -354,7 +354,7 @@ HOOK(void, free, (void *p))
 
 static void insert_map(struct thread *t, const struct map *map, struct ht_cell *cell)
 {
-    if (!maps_insert(map))
+    if (!maps_insert(t->owner, map))
         slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
     count(t, cell, map->size, true);
     ring_write(t, HT_EVENT_ALLOC, 0, map->start, map->size, map->site);
@@ -373,13 +373,17 @@ void record_map(struct thread *t, const void *p, uint64_t size, enum ht_kind kin
 bool record_take_maps(struct thread *t, const void *p, uint64_t size)
 {
     struct maps_taken *taken = &t->taken;
-    bool busy = false;
+    uintptr_t start = (uintptr_t)p, bytes = (uintptr_t)size;
+    bool busy = false, covered = false; /* by one mapping: then there is no other */
     taken->count = 0;
-    while (taken->count < MAPS_TAKEN_MAX && maps_take((uintptr_t)p, (uintptr_t)size, &taken->map[taken->count], &busy))
-        taken->count++;
+    while (!covered && taken->count < MAPS_TAKEN_MAX &&
+           maps_take(t->owner, start, bytes, &taken->map[taken->count], &busy)) {
+        const struct map *map = &taken->map[taken->count++];
+        covered = map->start <= start && map->start + map->size >= start + bytes;
+    }
     if (busy)
         slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
-    return taken->count == MAPS_TAKEN_MAX;
+    return taken->count == MAPS_TAKEN_MAX && !covered;
 }
 
 void record_unmapped(struct thread *t, const void *p, uint64_t size)
@@ -408,6 +412,6 @@ void record_put_back_maps(struct thread *t)
 {
     const struct maps_taken *taken = &t->taken;
     for (unsigned i = 0; i < taken->count; i++)
-        if (!maps_insert(&taken->map[i]))
+        if (!maps_insert(t->owner, &taken->map[i]))
             slot_lose(t->slot, HT_LOST_MAP_FULL, 1);
 }

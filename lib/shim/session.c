@@ -33,7 +33,10 @@ static uint32_t missed; /* events of other threads while this one was starting *
 static uint32_t *alive; /* memory_mark: 1 in the process that records, 0 in its child */
 static uint32_t forked; /* this process began with fork */
 static uint32_t fork_epoch;
-static char *file_base; /* the mapping of the file */
+static uint32_t recorded_pid;
+static uint32_t filters;  /* that are going in */
+static uint32_t filtered; /* one is in force */
+static char *file_base;   /* the mapping of the file */
 static size_t file_bytes;
 static bool file_is_copy;         /* what is mapped there is this process's own memory */
 static uintptr_t heap, heap_peak; /* flushed sum of the heap, and its highest value */
@@ -250,6 +253,7 @@ static bool begin(void)
     static uint64_t budget;
     uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
     budget = forked ? MIN(budget, affordable) : affordable;
+    recorded_pid = (uint32_t)sys_pid();
     bool made = open_file(&budget) && make_tables();
     if (made) {
         if (forked)
@@ -381,6 +385,12 @@ bool session_is_of_this_process(void)
     return *alive;
 }
 
+bool session_is_borrowed(void)
+{
+    long pid = sys_pid();
+    return pid > 0 && (uint32_t)pid != recorded_pid;
+}
+
 bool session_is_forked(void)
 {
     return forked;
@@ -411,8 +421,10 @@ COLD bool session_start(void)
     missed = 0;
     word_set(&session_off, !on);
     word_publish(&state, on ? ON : OFF);
-    if (on && sys_under_seccomp())
+    if (on && sys_under_seccomp()) {
         session_freeze();
+        session_filtered(true);
+    }
     return on;
 }
 
@@ -429,10 +441,9 @@ void session_heap_flush(struct thread *t)
     word_publish(&raising, 0);
 }
 
-void session_freeze(void)
+/* The file is that of this process. */
+static void set_aside(void)
 {
-    if (word_get(&state) != ON || sys_frozen())
-        return;
     thread_reserve(SPARE_THREADS);
     memory_spare();
     live_reserve();
@@ -443,13 +454,27 @@ void session_freeze(void)
     }
     tree_reserve();
     __atomic_fetch_or(&session_header->flags, HT_FLAG_FROZEN, __ATOMIC_RELAXED);
+}
+
+/* A fork child is frozen too, before its first event, and then makes no file; one that only borrows the memory is not: the filter is not its parent's. */
+void session_freeze(void)
+{
+    word_add(&filters, 1);
+    if (word_get(&state) != ON || sys_frozen() || (*alive && session_is_borrowed()))
+        return;
+    if (*alive)
+        set_aside();
     sys_freeze();
 }
 
-void session_thaw(void)
+void session_filtered(bool in_force)
 {
+    if (in_force && !(word_get(&state) == ON && !sys_frozen())) /* not in a borrower */
+        word_set(&filtered, 1);
+    if (word_add(&filters, (uint32_t)-1) != 1 || word_get(&filtered) || !sys_frozen())
+        return;
     sys_thaw();
-    if (session_header)
+    if (*alive)
         __atomic_fetch_and(&session_header->flags, ~HT_FLAG_FROZEN, __ATOMIC_RELAXED);
 }
 

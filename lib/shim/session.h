@@ -24,6 +24,9 @@ bool session_start(void);
 /* False in a fork child until its first hook, while session_start() would start over. Context: any thread, signal-safe; once there was a session_start(). */
 bool session_is_of_this_process(void);
 
+/* True in a process that shares the memory of the one that records (vfork, CLONE_VM). Context: cold, signal-safe; a system call. */
+bool session_is_borrowed(void);
+
 /*
  * In a fork child that keeps the parent's memory (memory.h), for hooks that it has inherited unfinished: what they still store goes nowhere. `t`: its thread's
  * state; the next hook that is not inside one of them starts over.
@@ -34,9 +37,12 @@ void session_keep_apart(struct thread *t);
 /* True in a fork child that has not yet recorded anything of its own. */
 bool session_is_forked(void);
 
-/* Before a seccomp filter goes in: sets aside what threads and tables will need, then makes no system call any more. And back, when the kernel refused it. */
+/*
+ * Before a seccomp filter goes in: sets aside what threads and tables will need, then makes no system call any more. And behind it: if the kernel refused it, and
+ * no other one is in force or going in, calls are made again.
+ */
 void session_freeze(void);
-void session_thaw(void);
+void session_filtered(bool in_force);
 
 /* Adds to the process's heap and keeps its peak. Called with a thread's pending bytes when they are many. */
 void session_heap_flush(struct thread *t);

@@ -41,6 +41,7 @@ static void forget(struct thread *t)
     t->frame_count = t->walk.grown = 0;
     t->line_next = t->line_end = t->line_begun = 0; /* the rest of the run stays unused */
     t->clock_left = 0;
+    maps_let_go(t->owner);
     for (unsigned i = 0; i < room_count(&t->steps); i++)
         t->step[i].pc = 0;
     for (unsigned i = 0; i < room_count(&t->leaves); i++)
@@ -123,12 +124,12 @@ static struct thread *attach(void)
     return t;
 }
 
-/* The first hook of a thread, or of a fork child. No handler comes in between that might fork: its child would go on with half of this. */
+/* The first hook of a thread, or of a fork child; a borrower ends while the state goes on to be that of a thread that lives. No handler comes in between that might fork: its child would go on with half of this. */
 static COLD struct thread *begin(struct guard *guard)
 {
     struct sys_signals signals;
     sys_block_signals(&signals);
-    struct thread *t = session_start() ? attach() : NULL;
+    struct thread *t = session_start() && !session_is_borrowed() ? attach() : NULL;
     if (t)
         thread_set_guard(t, guard);
     sys_restore_signals(&signals);

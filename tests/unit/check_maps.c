@@ -3,8 +3,14 @@
 
 #include <shim/maps.h>
 #include <shim/memory.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define PAGE 4096u
+#define ME ((uint32_t)gettid())
+#define NOBODY 0x7ffffff0u
 
 static void begin(uint32_t rows)
 {
@@ -14,14 +20,14 @@ static void begin(uint32_t rows)
 
 static bool insert(uintptr_t page, uintptr_t pages, uint32_t site)
 {
-    return maps_insert(&(struct map){page * PAGE, pages * PAGE, site, 5});
+    return maps_insert(ME, &(struct map){page * PAGE, pages * PAGE, site, 5});
 }
 
 /* Site of a mapping that overlaps these pages, taken out; 0: none. */
 static uint32_t take(uintptr_t page, uintptr_t pages, struct map *map)
 {
     bool busy = true;
-    bool found = maps_take(page * PAGE, pages * PAGE, map, &busy);
+    bool found = maps_take(ME, page * PAGE, pages * PAGE, map, &busy);
     ck_assert(!busy);
     return found ? map->site : 0;
 }
@@ -53,7 +59,7 @@ START_TEST(the_file_says_the_same)
 {
     begin(10);
     uintptr_t start = (uintptr_t)UINT64_C(0x7ffe12345000), size = (uintptr_t)UINT64_C(0x2345678000);
-    ck_assert(maps_insert(&(struct map){start, size, 7, 0x1234}));
+    ck_assert(maps_insert(ME, &(struct map){start, size, 7, 0x1234}));
     const struct ht_map *row = SECTION_RECORD(const struct ht_map, HT_MAPS, 0);
     static const struct ht_map expected = {7, 0x1234, 0x12345000, 0x7ffe, 0x45678000, 0x23, {0, 0}};
     ck_assert_mem_eq(row, &expected, sizeof *row);
@@ -85,6 +91,49 @@ START_TEST(full_and_free_again)
 }
 END_TEST
 
+static sigjmp_buf back;
+
+static void leave_it(int signal)
+{
+    (void)signal;
+    siglongjmp(back, 1);
+}
+
+/* A hook that is left where it has the lock: at the store in a row. */
+static void leave_with_the_lock(uint32_t owner)
+{
+    signal(SIGSEGV, leave_it);
+    ck_assert_int_eq(mprotect(section[HT_MAPS].base, PAGE, PROT_READ), 0);
+    if (sigsetjmp(back, 1) == 0) {
+        maps_insert(owner, &(struct map){77 * PAGE, PAGE, 7, 5});
+        ck_abort_msg("the row can be stored to");
+    }
+    ck_assert_int_eq(mprotect(section[HT_MAPS].base, PAGE, PROT_READ | PROT_WRITE), 0);
+}
+
+START_TEST(left_with_the_lock)
+{
+    struct map map;
+    bool busy;
+    begin(10);
+    ck_assert(insert(1, 1, 1));
+    leave_with_the_lock(ME);
+    maps_take(NOBODY, PAGE, PAGE, &map, &busy);
+    ck_assert(busy); /* whoever has it lives, and may be at work */
+    maps_let_go(NOBODY);
+    ck_assert(insert(2, 1, 2)); /* its own */
+    leave_with_the_lock(ME);
+    maps_let_go(ME);
+    ck_assert(maps_insert(NOBODY, &(struct map){3 * PAGE, PAGE, 3, 5}));
+    leave_with_the_lock(NOBODY);
+    ck_assert(insert(4, 1, 4)); /* whoever has it is no more */
+    uint32_t sum = 0, site;
+    while ((site = take(0, 1000, &map)))
+        sum += site;
+    ck_assert_uint_eq(sum, 1 + 2 + 3 + 4); /* and nothing of what was left half done */
+}
+END_TEST
+
 #define PAGES 64
 #define THREADS 6u
 
@@ -93,7 +142,7 @@ static bool take_at_last(uintptr_t start, uintptr_t size, struct map *map)
 {
     bool found, busy = true;
     do
-        found = maps_take(start, size, map, &busy);
+        found = maps_take(ME, start, size, map, &busy);
     while (busy);
     return found;
 }
@@ -130,4 +179,5 @@ START_TEST(threads_with_neighbouring_pages)
 }
 END_TEST
 
-SUITE("maps", overlaps, the_file_says_the_same, full_and_free_again, threads_with_neighbouring_pages)
+SUITE("maps", left_with_the_lock, overlaps, the_file_says_the_same, full_and_free_again,
+      threads_with_neighbouring_pages)

@@ -35,6 +35,13 @@ bool session_is_of_this_process(void)
     return of_this_process;
 }
 
+static bool borrowed;
+
+bool session_is_borrowed(void)
+{
+    return borrowed;
+}
+
 static void begin(void)
 {
     stage_tables(100);
@@ -214,6 +221,19 @@ START_TEST(not_ready_any_more)
     ck_assert_ptr_null(thread_enter(&guard));
     ck_assert_ptr_null(t->guard);
     ck_assert_uint_eq(starts, 3);
+}
+END_TEST
+
+/* A vfork child of a thread that has no state yet would leave one behind that seems to be nobody's. */
+START_TEST(a_borrower_gets_none)
+{
+    struct guard guard;
+    begin();
+    borrowed = true;
+    ck_assert_ptr_null(thread_enter(&guard));
+    ck_assert_ptr_null(thread_self);
+    borrowed = false;
+    ck_assert_ptr_nonnull(thread_enter(&guard));
 }
 END_TEST
 
@@ -426,6 +446,7 @@ END_TEST
 
 SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_and_entered_from_further_out,
       left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
-      left_by_a_fork_child, not_ready_any_more, far_away_is_not_judged, a_guard_whose_memory_is_gone,
-      no_memory_for_a_thread, states_of_ended_threads_are_used_again, a_thread_that_ended_inside_a_hook,
-      every_thread_has_its_own, frozen_threads_use_what_was_set_aside, what_was_called_inside, there_is_an_end_to_room)
+      left_by_a_fork_child, a_borrower_gets_none, not_ready_any_more, far_away_is_not_judged,
+      a_guard_whose_memory_is_gone, no_memory_for_a_thread, states_of_ended_threads_are_used_again,
+      a_thread_that_ended_inside_a_hook, every_thread_has_its_own, frozen_threads_use_what_was_set_aside,
+      what_was_called_inside, there_is_an_end_to_room)
