@@ -8,6 +8,7 @@
 #include "hooks.h"
 
 #include "memory.h"
+#include "modules.h"
 
 static COLD int fork_in_hook(struct thread *t, int (*next)(void))
 {
@@ -20,14 +21,21 @@ static COLD int fork_in_hook(struct thread *t, int (*next)(void))
     return pid;
 }
 
-static int fork_by(int (*next)(void))
+static int fork_between_hooks(int (*next)(void))
 {
-    struct thread *t = thread_self;
-    if (UNLIKELY(t && t->guard))
-        return fork_in_hook(t, next);
     int pid = next();
     if (!pid && memory_kept()) /* for another thread, which is not here */
         memory_wipe();
+    return pid;
+}
+
+static int fork_by(int (*next)(void))
+{
+    struct thread *t = thread_self;
+    bool held = modules_hold();
+    int pid = UNLIKELY(t && t->guard) ? fork_in_hook(t, next) : fork_between_hooks(next);
+    if (held)
+        modules_let_go();
     return pid;
 }
 

@@ -17,6 +17,7 @@
 extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) IMPORT;
 
 uint32_t modules_dirty = MODULES_CHANGED;
+static uint32_t grown; /* perhaps */
 
 /* The list in force, sorted by address, and the one being read. Both are private; fork keeps them. */
 static struct module lists[2][MODULES_MAX];
@@ -246,10 +247,11 @@ static void read_again(void *argument)
 {
     bool *current = argument;
     static struct reading reading;
-    *current = word_acquire(&modules_dirty) == MODULES_CURRENT; /* another thread was first */
+    *current = word_acquire(&modules_dirty) == MODULES_CURRENT && !word_get(&grown); /* another thread was first */
     if (*current)
         return;
     __atomic_exchange_n(&modules_dirty, MODULES_READING, __ATOMIC_SEQ_CST); /* what changes from now on is read again */
+    __atomic_exchange_n(&grown, 0, __ATOMIC_SEQ_CST);
     reading = (struct reading){.to = list == lists[0] ? lists[1] : lists[0], .first = true};
     if (dl_iterate_phdr)
         dl_iterate_phdr(visit, &reading);
@@ -279,6 +281,28 @@ COLD bool modules_refresh(void)
     bool current = false;
     cold_run(&door, read_again, &current);
     return current;
+}
+
+COLD void modules_may_grow(void)
+{
+    word_set(&grown, 1);
+    if (rules_taught_outside()) /* code that was in no module may be in one now */
+        modules_touch();
+}
+
+COLD bool modules_may_have_grown(void)
+{
+    return word_get(&grown) || word_get(&modules_dirty);
+}
+
+bool modules_hold(void)
+{
+    return cold_enter(&door);
+}
+
+void modules_let_go(void)
+{
+    cold_leave(&door);
 }
 
 const struct module *modules_find(uintptr_t address)
@@ -324,7 +348,7 @@ void modules_restore(void)
     }
     /* Not asked now even if the list was to be read again: whoever holds the loader's lock is not here to let go of it. */
     if (first == 0)
-        word_set(&modules_dirty, 0);
+        modules_dirty = grown = 0;
     if (kept)
         memory_unmap(kept, kept_count * sizeof *kept);
     kept = NULL;

@@ -1,6 +1,7 @@
 /*
- * What is loaded where. The list is read again when the dynamic loader was seen to allocate or free through our hooks, which it does whenever
- * it loads or unloads (engine.md 1.9): dlopen is not interposed.
+ * What is loaded where. The list is read again when the dynamic loader was seen to free through our hooks, which it does whenever it unloads, and mostly when
+ * it loads (engine.md 1.9): dlopen is not interposed. That it allocates says little: it does for each new thread. Then the list is read when a walk meets an
+ * address that lies in no module, and not before: reading it takes the loader's lock, which no malloc takes otherwise.
  */
 #ifndef HEAPTAP_MODULES_H
 #define HEAPTAP_MODULES_H
@@ -25,6 +26,11 @@ INLINE void modules_touch(void)
         word_set(&modules_dirty, MODULES_CHANGED);
 }
 
+/* That it has allocated: the list may have become longer. */
+void modules_may_grow(void);
+/* True: what lies in no module may lie in one that is not yet known. */
+bool modules_may_have_grown(void);
+
 /*
  * Reads the list if it may have changed. Rows of the file follow; when something was unloaded, all rules are forgotten. False: what this thread has
  * loaded or unloaded may not be known yet, because another one is reading and takes long.
@@ -42,5 +48,12 @@ const struct module *modules_find(uintptr_t address);
  */
 void modules_keep(void);
 void modules_restore(void);
+
+/*
+ * Around a fork: no thread reads the list then. A child in which one had just been at it could never load anything, since the loader's lock would stay with that
+ * thread. False: somebody reads, and takes long. Context: any thread, signal-safe; the second one also in the child.
+ */
+bool modules_hold(void);
+void modules_let_go(void);
 
 #endif

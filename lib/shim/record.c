@@ -82,7 +82,7 @@ INLINE struct counter counter_here(struct thread *t, enum ht_kind kind)
 {
     enum ht_cut cut = 0;
     if (UNLIKELY(from_loader(t->walk.at.pc)))
-        modules_touch();
+        modules_may_grow();
     else if (UNLIKELY(word_get(&modules_dirty)) && !modules_refresh())
         cut = HT_CUT_BUSY;
     const struct leaf *leaf = NULL;

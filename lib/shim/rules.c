@@ -192,7 +192,7 @@ static void ask(void *argument)
     bool signal = can_teach &&
                   teach_signal(pc, rule); /* no call returns there: what lies before it is something else */
     const struct module *module = modules_find(question->exact || signal ? pc : pc - 1);
-    question->list_is_old = !module && !question->list_is_old && word_get(&modules_dirty);
+    question->list_is_old = !module && !question->list_is_old && modules_may_have_grown();
     if (question->list_is_old)
         return;
     if (module && can_teach && !signal)

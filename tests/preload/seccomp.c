@@ -1,7 +1,8 @@
 /*
  * A filter that kills the process on anything but a few calls, installed by prctl (seccomp prctl) or by syscall (seccomp syscall): new call
  * sites and the first events of threads survive it. The threads were made before; the filter is put on all of them by TSYNC, or made
- * after, where the filter lets the calls through that making one needs.
+ * after, where the filter lets the calls through that making one needs. seccomp refused: a second filter that the kernel does not take. seccomp vfork: the
+ * filter is a child's that shares the memory; its parent is under none.
  */
 #include "behaviour.h"
 #include <linux/audit.h>
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define ALLOW(n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (n), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
@@ -26,6 +28,7 @@ static struct sock_filter filter[] = {
     ALLOW(SYS_sched_getaffinity),
     ALLOW(SYS_futex),
     ALLOW(SYS_rt_sigreturn),
+    ALLOW(SYS_prctl),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 };
 static struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
@@ -64,6 +67,15 @@ static void *run(void *p)
     return p;
 }
 
+static void in_child(void)
+{
+    int status;
+    pid_t pid = vfork();
+    if (pid == 0)
+        _exit(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0);
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(int argc, char **argv)
 {
     pthread_t thread;
@@ -74,10 +86,14 @@ int main(int argc, char **argv)
         CHECK(pthread_create(&thread, NULL, run, (void *)i) == 0);
     pthread_barrier_wait(&barrier);
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    if (strcmp(argv[1], "prctl") == 0)
+    if (strcmp(argv[1], "vfork") == 0)
+        in_child();
+    else if (strcmp(argv[1], "syscall") != 0)
         CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
     else
         CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
+    if (strcmp(argv[1], "refused") == 0)
+        CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){0, filter}, 0, 0) != 0);
     do_after();
     pthread_barrier_wait(&barrier);
     pthread_barrier_wait(&barrier);

@@ -23,6 +23,11 @@
 #define HIGHEST (ARCH_CODE_ALIGN > 1 ? (uintptr_t)1 << 47 : (uintptr_t)1 << 46) /* bit of an address of code */
 
 uint32_t modules_dirty;
+
+bool modules_may_have_grown(void)
+{
+    return modules_dirty;
+}
 struct real_facts real_facts;
 /* As capture asks. */
 static enum ht_cut find(uintptr_t pc, bool exact, struct rule *out)
