@@ -8,9 +8,13 @@
 
 #define THREADS_MAX 8192
 #define ADOPT_TRIES 16u
+#define PAUSE_MOST 1023u
 #define SAME_STACK (16u << 20) /* frames further apart than this are not compared */
 
 __thread struct thread *thread_self;
+/* A thread that found no state does not look for one at each event: it lets twice as many pass as the last time. */
+static __thread uint32_t pause_next __attribute__((tls_model("initial-exec")));
+static __thread uint32_t pause_left __attribute__((tls_model("initial-exec")));
 uint32_t session_off;
 
 /* All states there are. A static array: in a fork child the states are zero, their addresses are not. */
@@ -118,7 +122,10 @@ static struct thread *attach(void)
         word_add(&session_header->threads_seen, 1);
         thread_self = t;
         t->ready = 1;
+        pause_next = 0;
     } else {
+        pause_left = pause_next;
+        pause_next = MIN(2 * pause_next + 1, PAUSE_MOST);
         slot_lose(slots_shared(), HT_LOST_NO_THREAD, 1);
     }
     return t;
@@ -128,6 +135,11 @@ static struct thread *attach(void)
 static COLD struct thread *begin(struct guard *guard)
 {
     struct sys_signals signals;
+    if (pause_left && session_is_of_this_process()) {
+        pause_left--;
+        slot_lose(slots_shared(), HT_LOST_NO_THREAD, 1);
+        return NULL;
+    }
     sys_block_signals(&signals);
     struct thread *t = session_start() && !session_is_borrowed() ? attach() : NULL;
     if (t)

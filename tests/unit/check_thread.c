@@ -311,6 +311,22 @@ START_TEST(no_memory_for_a_thread)
 }
 END_TEST
 
+START_TEST(no_memory_for_long)
+{
+    struct guard guard;
+    begin();
+    stage_refuse(SYS_mmap, 0, ENOMEM, 0);
+    for (int i = 0; i < 5000; i++)
+        ck_assert_often(!thread_enter(&guard));
+    ck_assert_uint_eq(lost(HT_LOST_NO_THREAD), 5000);
+    ck_assert_uint_le(stage_calls(SYS_rt_sigprocmask), 2 * 20); /* asked for seldom */
+    stage_allow();
+    int more = 0;
+    while (!thread_enter(&guard))
+        ck_assert_int_le(++more, 1023);
+}
+END_TEST
+
 static struct thread *state[200];
 static uint32_t state_count;
 
@@ -447,6 +463,6 @@ END_TEST
 SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_and_entered_from_further_out,
       left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
       left_by_a_fork_child, a_borrower_gets_none, not_ready_any_more, far_away_is_not_judged,
-      a_guard_whose_memory_is_gone, no_memory_for_a_thread, states_of_ended_threads_are_used_again,
+      a_guard_whose_memory_is_gone, no_memory_for_a_thread, no_memory_for_long, states_of_ended_threads_are_used_again,
       a_thread_that_ended_inside_a_hook, every_thread_has_its_own, frozen_threads_use_what_was_set_aside,
       what_was_called_inside, there_is_an_end_to_room)
