@@ -3,6 +3,7 @@
 #include <common/text.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <heaptap/format.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -72,6 +73,18 @@ static bool open_temporary(struct output *output, const char *path, mode_t mode)
     return false;
 }
 
+/* The input, perhaps by another name, or the only record of another process. */
+static bool is_buffer(const char *path)
+{
+    char magic[sizeof HT_MAGIC];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    bool is = fd >= 0 && pread(fd, magic, sizeof magic, 0) == sizeof magic &&
+              memcmp(magic, HT_MAGIC, sizeof magic) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
 bool output_open(struct output *output, const char *path, struct err *err)
 {
     struct stat stat_now;
@@ -80,6 +93,8 @@ bool output_open(struct output *output, const char *path, struct err *err)
     bool there = stat(path, &stat_now) == 0, done;
     if (!text_copy(output->path, sizeof output->path, path))
         return err_set(err, "cannot write %.100s...: the name is too long", path);
+    if (there && S_ISREG(stat_now.st_mode) && is_buffer(path))
+        return err_set(err, "cannot write %s: it is a heaptap buffer; choose another name, or remove it first", path);
     if (there && S_ISDIR(stat_now.st_mode)) {
         errno = EISDIR;
         done = false;

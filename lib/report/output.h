@@ -1,7 +1,7 @@
 /*
  * A file that is written as a whole or not at all: what is written goes to a temporary name beside it, which takes the place of the old file when all
  * is well and is removed otherwise, also when the tool is killed. A process of its own does that (it does nothing else), so that it works after
- * the tool gave up rights. What is no regular file (a device, a FIFO) is written to as it is.
+ * the tool gave up rights. What is no regular file (a device, a FIFO) is written to as it is. A heaptap buffer is never replaced.
  */
 #ifndef HEAPTAP_OUTPUT_H
 #define HEAPTAP_OUTPUT_H
