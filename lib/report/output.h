@@ -14,11 +14,12 @@
 struct output {
     FILE *stream;
     char path[4096]; /* as it was asked for */
+    int fd, error;   /* of the stream: the errno of the first write that failed, or 0 */
     pid_t keeper;    /* 0: none */
     int order;       /* pipe to the keeper */
 };
 
-/* False: nothing was made. */
+/* False: nothing was made. The output must stay where it is. */
 bool output_open(struct output *output, const char *path, struct err *err);
 /* Ends it. `keep`: the new file takes its place; false if that, or any write before, failed: then the old file is as it was. */
 bool output_close(struct output *output, bool keep, struct err *err);
