@@ -118,7 +118,7 @@ static void print_totals(const struct profile *profile)
         printf("%s freed: %llu bytes in %llu blocks\n", profile_kind_name(kind), ULL(total->free_bytes),
                ULL(total->frees));
     }
-    printf("heap peak: %llu bytes\n", ULL(reader_value(&profile->header.peak_bytes)));
+    printf("heap peak: %llu bytes\n", ULL(coverage_peak(profile)));
     printf("events: %llu\nthreads: %u\n", ULL(profile->events), profile->header.threads_seen);
 }
 
