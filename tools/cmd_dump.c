@@ -140,6 +140,9 @@ int cmd_dump(const struct tool_verb *verb, int argc, char **argv)
     int status = read_options(verb, argc, argv, &options);
     if (status != TOOL_DONE)
         return status < 0 ? tool_help(verb) : status;
+    if (!tool_check_directory(options.debug_dir, "look into --debug-dir", &err) ||
+        !tool_check_directory(options.sysroot, "look into --sysroot", &err))
+        return tool_fail(&err);
     if (options.output)
         return dump_to_file(&options);
     return dump(&options, stdout, &err) ? tool_finish(stdout, "standard output") : tool_fail(&err);

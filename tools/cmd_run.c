@@ -156,7 +156,9 @@ int cmd_run(const struct tool_verb *verb, int argc, char **argv)
         return tool_usage(verb,
                           "HEAPTAP_OUT is set, and run itself names the buffers: unset it, and use -o or HEAPTAP_DIR");
     if (!launch_library(library, &err) || !launch_find(options.command[0], path, &err) ||
-        !launch_check(path, library, program, &err) || !try_output(options.output, &err) || !family_open(&family, &err))
+        !launch_check(path, library, program, &err) ||
+        !tool_check_directory(options.debug_dir, "look into --debug-dir", &err) || !try_output(options.output, &err) ||
+        !family_open(&family, &err))
         return tool_fail(&err);
     status = run(&options, &family, library, program);
     family_close(&family);

@@ -54,6 +54,16 @@ int tool_help(const struct tool_verb *verb)
     return tool_finish(stdout, "standard output");
 }
 
+bool tool_check_directory(const char *path, const char *what, struct err *err)
+{
+    int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (path && fd < 0)
+        return err_system(err, what, path);
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
 void tool_print_text(FILE *out, const char *text)
 {
     char safe[4096];

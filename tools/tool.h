@@ -35,6 +35,9 @@ int tool_bad_option(const struct tool_verb *verb, int found, char **argv);
 /* Prints the help and returns TOOL_DONE. */
 int tool_help(const struct tool_verb *verb);
 
+/* That an option names a directory. NULL: it was not given. `what` as of err_system. */
+bool tool_check_directory(const char *path, const char *what, struct err *err);
+
 /* Text from a file or the system, as it may be shown. */
 void tool_print_text(FILE *out, const char *text);
 
