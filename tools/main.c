@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -40,8 +39,12 @@ int tool_usage(const struct tool_verb *verb, const char *format, ...)
     return TOOL_USAGE;
 }
 
-int tool_bad_option(const struct tool_verb *verb, int found, char **argv)
+int tool_bad_option(const struct tool_verb *verb, const struct option *longs, int found, char **argv)
 {
+    /* What getopt names by its number it knows: it has an argument too many. */
+    for (; found == '?' && optopt && longs->name; longs++)
+        if (longs->val == optopt)
+            return tool_usage(verb, "--%s takes no argument", longs->name);
     const char *what = found == ':' ? "needs an argument" : "is no option";
     if (optopt && optopt < 128)
         return tool_usage(verb, "-%c %s", optopt, what);
