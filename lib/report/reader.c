@@ -190,6 +190,8 @@ static bool copy_sections(struct reader *reader, int fd, struct err *err)
             return false;
     }
     reader->events_after = sum_events(reader);
+    if (reader->events_after < reader->events_before) /* counters only grow: this is another file by now */
+        return err_set(err, "%s: was overwritten while it was read; read it again", reader->path);
     return true;
 }
 
