@@ -109,8 +109,10 @@ static bool dump(const struct options *options, FILE *out, struct err *err)
     if (!tool_open(&reader, options->target, err))
         return false;
     if (options->view == PROFILE_EXIT && reader.process != READER_ENDED) {
-        err_set(err, "%s: process %u has not ended, so there is no exit view; use --view inuse", reader.path,
-                reader.header.pid);
+        err_set(err, "%s: process %u %s, so there is no exit view; use --view inuse", reader.path, reader.header.pid,
+                reader.process == READER_RUNNING
+                    ? "has not ended"
+                    : "may still run: its file does not say enough, or it is of another PID namespace");
         reader_close(&reader);
         return false;
     }
