@@ -4,7 +4,6 @@
 #include <report/convert.h>
 #include <report/output.h>
 
-#include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,7 +39,8 @@ struct options {
 /* getopt's numbers of options without a letter */
 enum { OPTION_VIEW = 256, OPTION_BY_THREAD, OPTION_DEBUG_DIR, OPTION_SYSROOT };
 
-static int take_option(const struct tool_verb *verb, struct options *options, int found, char **argv)
+static int take_option(const struct tool_verb *verb, struct options *options, const struct option *longs, int found,
+                       char **argv)
 {
     switch (found) {
     case 'f':
@@ -54,7 +54,7 @@ static int take_option(const struct tool_verb *verb, struct options *options, in
     case OPTION_DEBUG_DIR: options->debug_dir = optarg; break;
     case OPTION_SYSROOT: options->sysroot = optarg; break;
     case 'h': return -1;
-    default: return tool_bad_option(verb, found, argv);
+    default: return tool_bad_option(verb, longs, found, argv);
     }
     return TOOL_DONE;
 }
@@ -88,7 +88,7 @@ static int read_options(const struct tool_verb *verb, int argc, char **argv, str
                                           {0}};
     *options = (struct options){.format = -1, .view = PROFILE_INUSE};
     for (int found; (found = getopt_long(argc, argv, ":f:o:h", longs, NULL)) != -1;) {
-        int status = take_option(verb, options, found, argv);
+        int status = take_option(verb, options, longs, found, argv);
         if (status != TOOL_DONE)
             return status;
     }
@@ -109,8 +109,10 @@ static bool dump(const struct options *options, FILE *out, struct err *err)
     if (!tool_open(&reader, options->target, err))
         return false;
     if (options->view == PROFILE_EXIT && reader.process != READER_ENDED) {
-        err_set(err, "%s: process %u has not ended, so there is no exit view; use --view inuse", reader.path,
-                reader.header.pid);
+        err_set(err, "%s: process %u %s, so there is no exit view; use --view inuse", reader.path, reader.header.pid,
+                reader.process == READER_RUNNING
+                    ? "has not ended"
+                    : "may still run: its file does not say enough, or it is of another PID namespace");
         reader_close(&reader);
         return false;
     }
@@ -140,6 +142,9 @@ int cmd_dump(const struct tool_verb *verb, int argc, char **argv)
     int status = read_options(verb, argc, argv, &options);
     if (status != TOOL_DONE)
         return status < 0 ? tool_help(verb) : status;
+    if (!tool_check_directory(options.debug_dir, "look into --debug-dir", &err) ||
+        !tool_check_directory(options.sysroot, "look into --sysroot", &err))
+        return tool_fail(&err);
     if (options.output)
         return dump_to_file(&options);
     return dump(&options, stdout, &err) ? tool_finish(stdout, "standard output") : tool_fail(&err);

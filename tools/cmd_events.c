@@ -3,7 +3,6 @@
 #include <report/events.h>
 #include <report/profile.h>
 
-#include <getopt.h>
 #include <stdlib.h>
 
 const char help_events[] =
@@ -100,7 +99,7 @@ int cmd_events(const struct tool_verb *verb, int argc, char **argv)
                 return tool_usage(verb, "-n needs a number, not %s", optarg);
             break;
         case 'h': return tool_help(verb);
-        default: return tool_bad_option(verb, found, argv);
+        default: return tool_bad_option(verb, longs, found, argv);
         }
     }
     if (optind + 1 != argc)

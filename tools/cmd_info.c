@@ -6,7 +6,6 @@
 #include <report/verify.h>
 
 #include <elf.h>
-#include <getopt.h>
 #include <time.h>
 
 const char help_info[] = "usage: heaptap info [-v] [--verify] FILE|PID\n"
@@ -118,7 +117,7 @@ static void print_totals(const struct profile *profile)
         printf("%s freed: %llu bytes in %llu blocks\n", profile_kind_name(kind), ULL(total->free_bytes),
                ULL(total->frees));
     }
-    printf("heap peak: %llu bytes\n", ULL(reader_value(&profile->header.peak_bytes)));
+    printf("heap peak: %llu bytes\n", ULL(coverage_peak(profile)));
     printf("events: %llu\nthreads: %u\n", ULL(profile->events), profile->header.threads_seen);
 }
 
@@ -200,19 +199,23 @@ static int print_all(const struct reader *reader, bool verbose, bool with_verify
     return written != TOOL_DONE ? written : status;
 }
 
+enum { OPTION_VERIFY = 256 }; /* getopt's number of an option without a letter */
+
 int cmd_info(const struct tool_verb *verb, int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"verbose", no_argument, NULL, 'v'}, {"verify", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option longs[] = {{"verbose", no_argument, NULL, 'v'},
+                                          {"verify", no_argument, NULL, OPTION_VERIFY},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     bool verbose = false, with_verify = false;
     struct reader reader;
     struct err err;
     for (int found; (found = getopt_long(argc, argv, ":vh", longs, NULL)) != -1;) {
         switch (found) {
         case 'v': verbose = true; break;
-        case 'V': with_verify = true; break;
+        case OPTION_VERIFY: with_verify = true; break;
         case 'h': return tool_help(verb);
-        default: return tool_bad_option(verb, found, argv);
+        default: return tool_bad_option(verb, longs, found, argv);
         }
     }
     if (optind + 1 != argc)

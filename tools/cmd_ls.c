@@ -3,7 +3,6 @@
 #include <report/find.h>
 
 #include <common/text.h>
-#include <getopt.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,7 +41,7 @@ int cmd_ls(const struct tool_verb *verb, int argc, char **argv)
     struct find_list list;
     struct err err;
     for (int found; (found = getopt_long(argc, argv, ":h", longs, NULL)) != -1;)
-        return found == 'h' ? tool_help(verb) : tool_bad_option(verb, found, argv);
+        return found == 'h' ? tool_help(verb) : tool_bad_option(verb, longs, found, argv);
     if (optind != argc)
         return tool_usage(verb, "takes no file");
     if (!find_all(&list, geteuid(), &err))

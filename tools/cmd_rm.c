@@ -3,7 +3,6 @@
 #include <report/find.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,19 +59,23 @@ static int remove_dead(void)
     return status;
 }
 
+enum { OPTION_DEAD = 256, OPTION_FORCE }; /* getopt's numbers of options without a letter */
+
 int cmd_rm(const struct tool_verb *verb, int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"dead", no_argument, NULL, 'd'}, {"force", no_argument, NULL, 'F'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option longs[] = {{"dead", no_argument, NULL, OPTION_DEAD},
+                                          {"force", no_argument, NULL, OPTION_FORCE},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     bool dead = false, force = false;
     struct err err;
     int status = TOOL_DONE;
     for (int found; (found = getopt_long(argc, argv, ":h", longs, NULL)) != -1;) {
         switch (found) {
-        case 'd': dead = true; break;
-        case 'F': force = true; break;
+        case OPTION_DEAD: dead = true; break;
+        case OPTION_FORCE: force = true; break;
         case 'h': return tool_help(verb);
-        default: return tool_bad_option(verb, found, argv);
+        default: return tool_bad_option(verb, longs, found, argv);
         }
     }
     if (dead == (optind < argc))

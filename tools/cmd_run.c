@@ -5,7 +5,6 @@
 #include <report/output.h>
 #include <report/supervise.h>
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,7 +43,8 @@ struct options {
 /* getopt's numbers of options without a letter */
 enum { OPTION_MERGE = 256, OPTION_VIEW, OPTION_DEBUG_DIR };
 
-static int take_option(const struct tool_verb *verb, struct options *options, int found, char **argv)
+static int take_option(const struct tool_verb *verb, struct options *options, const struct option *longs, int found,
+                       char **argv)
 {
     switch (found) {
     case 'o': options->output = optarg; break;
@@ -54,7 +54,7 @@ static int take_option(const struct tool_verb *verb, struct options *options, in
         return options->view >= 0 ? TOOL_DONE : tool_usage(verb, "no view %s", optarg);
     case OPTION_DEBUG_DIR: options->debug_dir = optarg; break;
     case 'h': return -1;
-    default: return tool_bad_option(verb, found, argv);
+    default: return tool_bad_option(verb, longs, found, argv);
     }
     return TOOL_DONE;
 }
@@ -84,7 +84,7 @@ static int read_options(const struct tool_verb *verb, int argc, char **argv, str
                                           {0}};
     *options = (struct options){.format = -1, .view = -1};
     for (int found; (found = getopt_long(argc, argv, "+:o:h", longs, NULL)) != -1;) {
-        int status = take_option(verb, options, found, argv);
+        int status = take_option(verb, options, longs, found, argv);
         if (status != TOOL_DONE)
             return status;
     }
@@ -156,7 +156,9 @@ int cmd_run(const struct tool_verb *verb, int argc, char **argv)
         return tool_usage(verb,
                           "HEAPTAP_OUT is set, and run itself names the buffers: unset it, and use -o or HEAPTAP_DIR");
     if (!launch_library(library, &err) || !launch_find(options.command[0], path, &err) ||
-        !launch_check(path, library, program, &err) || !try_output(options.output, &err) || !family_open(&family, &err))
+        !launch_check(path, library, program, &err) ||
+        !tool_check_directory(options.debug_dir, "look into --debug-dir", &err) || !try_output(options.output, &err) ||
+        !family_open(&family, &err))
         return tool_fail(&err);
     status = run(&options, &family, library, program);
     family_close(&family);

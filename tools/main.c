@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +39,12 @@ int tool_usage(const struct tool_verb *verb, const char *format, ...)
     return TOOL_USAGE;
 }
 
-int tool_bad_option(const struct tool_verb *verb, int found, char **argv)
+int tool_bad_option(const struct tool_verb *verb, const struct option *longs, int found, char **argv)
 {
+    /* What getopt names by its number it knows: it has an argument too many. */
+    for (; found == '?' && optopt && longs->name; longs++)
+        if (longs->val == optopt)
+            return tool_usage(verb, "--%s takes no argument", longs->name);
     const char *what = found == ':' ? "needs an argument" : "is no option";
     if (optopt && optopt < 128)
         return tool_usage(verb, "-%c %s", optopt, what);
@@ -51,6 +55,16 @@ int tool_help(const struct tool_verb *verb)
 {
     fputs(verb->help, stdout);
     return tool_finish(stdout, "standard output");
+}
+
+bool tool_check_directory(const char *path, const char *what, struct err *err)
+{
+    int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (path && fd < 0)
+        return err_system(err, what, path);
+    if (fd >= 0)
+        close(fd);
+    return true;
 }
 
 void tool_print_text(FILE *out, const char *text)
@@ -127,9 +141,14 @@ int main(int argc, char **argv)
         return tool_finish(stdout, "standard output");
     }
     opterr = 0;
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (strcmp(name, verbs[i].name) == 0)
-            return verbs[i].run(&verbs[i], argc - 1, argv + 1);
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (strcmp(name, verbs[i].name) != 0)
+            continue;
+        /* A limit on the size of files is a write that fails. run ignores it later: its command begins with what was there. */
+        if (verbs[i].run != cmd_run)
+            signal(SIGXFSZ, SIG_IGN);
+        return verbs[i].run(&verbs[i], argc - 1, argv + 1);
+    }
     if (name[0]) {
         fputs("heaptap: no verb ", stderr);
         tool_print_text(stderr, name);

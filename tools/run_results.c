@@ -28,6 +28,27 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
     fprintf(stderr, "heaptap: %s\n", text);
 }
 
+#define WORD_MAX 8192
+
+/* A path as one word for a shell. Where say() shows bytes as \xNN, it is $'...', in which that means them. */
+static const char *shell_word(char to[WORD_MAX], const char *path)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,:@%=";
+    char shown[WORD_MAX];
+    struct text word = {.at = to, .capacity = WORD_MAX};
+    if (!path[strspn(path, plain)])
+        return path;
+    err_safe_text(shown, sizeof shown, path);
+    bool as_it_is = strcmp(shown, path) == 0;
+    text_append(&word, as_it_is ? "'" : "$'");
+    for (; *path; path++)
+        text_append(&word, *path == '\''                ? (as_it_is ? "'\\''" : "\\'")
+                           : *path == '\\' && !as_it_is ? "\\\\"
+                                                        : (char[]){*path, 0});
+    text_append(&word, "'");
+    return to;
+}
+
 static const char *program_of(const struct family_file *file)
 {
     return text_basename(file->summary.header.exe);
@@ -122,15 +143,17 @@ static bool convert(const struct run_results *results, const struct family_file 
 
 static void tell_next(const struct run_results *results)
 {
+    char word[WORD_MAX];
+    const char *output = shell_word(word, results->output);
     switch (results->format) {
     case CONVERT_PPROF:
         say("profile: %s   next: go tool pprof -http=localhost:8080 %s%s", results->output,
-            results->merge ? "-tagroot=exe,pid " : "", results->output);
+            results->merge ? "-tagroot=exe,pid " : "", output);
         break;
     case CONVERT_FOLDED: say("profile: %s   next: any flame graph that reads folded stacks", results->output); break;
     case CONVERT_SPEEDSCOPE: say("profile: %s   next: open it in speedscope", results->output); break;
     case CONVERT_HTML: say("profile: %s   next: open it in a browser", results->output); break;
-    default: say("profile: %s   next: less %s", results->output, results->output); break;
+    default: say("profile: %s   next: less %s", results->output, output); break;
     }
 }
 
@@ -255,6 +278,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
 {
     struct family *family = results->family;
     struct err err;
+    char word[WORD_MAX];
     bool done = true, copied;
     size_t others = 0;
     for (size_t i = 0; i < family->count; i++) {
@@ -272,7 +296,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
     if (others)
         say("%zu other %s recorded, too: heaptap ls", others, others == 1 ? "process was" : "processes were");
     if (own)
-        say("the buffer is kept   next: heaptap dump %s", own->path);
+        say("the buffer is kept   next: heaptap dump %s", shell_word(word, own->path));
     return done;
 }
 

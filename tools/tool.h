@@ -6,6 +6,7 @@
 
 #include <report/reader.h>
 
+#include <getopt.h>
 #include <stdio.h>
 
 enum tool_status { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
@@ -30,10 +31,16 @@ extern const char help_dump[], help_events[], help_info[], help_ls[], help_rm[],
 int tool_fail(const struct err *err);
 /* "heaptap VERB: ..., see heaptap VERB --help" on stderr. Returns TOOL_USAGE. */
 int tool_usage(const struct tool_verb *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* For what getopt_long refused (it is told to be silent): names the option. Returns TOOL_USAGE. */
-int tool_bad_option(const struct tool_verb *verb, int found, char **argv);
+/*
+ * For what getopt_long refused (it is told to be silent): names the option. Returns TOOL_USAGE. In `longs` a letter stands only for an option that has this
+ * letter, too.
+ */
+int tool_bad_option(const struct tool_verb *verb, const struct option *longs, int found, char **argv);
 /* Prints the help and returns TOOL_DONE. */
 int tool_help(const struct tool_verb *verb);
+
+/* That an option names a directory. NULL: it was not given. `what` as of err_system. */
+bool tool_check_directory(const char *path, const char *what, struct err *err);
 
 /* Text from a file or the system, as it may be shown. */
 void tool_print_text(FILE *out, const char *text);

@@ -23,12 +23,19 @@ uint64_t coverage_cut(const struct profile *profile)
     return cut;
 }
 
+/* Without any allocation of the heap. Mappings may be in the record. */
+static const char *nothing(const struct profile *profile)
+{
+    bool maps = profile->total[HT_KIND_MAP].allocs || profile->total[HT_KIND_RESERVE].allocs;
+    return maps ? "no heap was recorded: " : "nothing was recorded: ";
+}
+
 /* Why no allocation is in the record. */
 static void why_nothing(const struct profile *profile, char to[COVERAGE_MAX])
 {
     const struct ht_header *header = &profile->header;
     char count[HUMAN_MAX];
-    int at = snprintf(to, COVERAGE_MAX, "nothing was recorded: ");
+    int at = snprintf(to, COVERAGE_MAX, "%s", nothing(profile));
     char *rest = to + at;
     size_t room = COVERAGE_MAX - (size_t)at;
     uint64_t lost = profile->lost[HT_LOST_NO_THREAD] + profile->lost[HT_LOST_CELL_FULL];
@@ -54,7 +61,7 @@ bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX])
         err_safe_text(owner, sizeof owner, profile->header.malloc_owner);
         snprintf(to, COVERAGE_MAX,
                  "%smalloc resolves to %s, not to heaptap: what the program allocates there is not seen",
-                 heap ? "" : "nothing was recorded: ", owner);
+                 heap ? "" : nothing(profile), owner);
         return true;
     }
     if (!heap) {

@@ -32,7 +32,13 @@ static bool choose_directory(struct family *family, struct err *err)
     char whole[PATH_MAX];
     if (chosen && *chosen) {
         /* The command may go elsewhere before its first allocation. */
-        if (!realpath(chosen, whole) || faccessat(AT_FDCWD, whole, W_OK | X_OK, AT_EACCESS) != 0)
+        struct stat stat_now;
+        bool there = realpath(chosen, whole) && stat(whole, &stat_now) == 0;
+        if (there && !S_ISDIR(stat_now.st_mode)) {
+            errno = ENOTDIR;
+            there = false;
+        }
+        if (!there || faccessat(AT_FDCWD, whole, W_OK | X_OK, AT_EACCESS) != 0)
             return err_system(err, "put buffers into HEAPTAP_DIR", chosen);
         return text_copy(family->directory, sizeof family->directory, whole)
                    ? true

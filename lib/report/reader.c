@@ -190,6 +190,8 @@ static bool copy_sections(struct reader *reader, int fd, struct err *err)
             return false;
     }
     reader->events_after = sum_events(reader);
+    if (reader->events_after < reader->events_before) /* counters only grow: this is another file by now */
+        return err_set(err, "%s: was overwritten while it was read; read it again", reader->path);
     return true;
 }
 
@@ -222,9 +224,15 @@ bool reader_open_fd(struct reader *reader, int fd, const char *path, struct err 
 
 static int open_regular(const char *path, struct err *err)
 {
+    if (!*path) {
+        err_set(err, "cannot open a file without a name; heaptap ls shows what there is");
+        return -1;
+    }
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && errno == ELOOP)
         err_set(err, "%s: a symbolic link, which heaptap does not follow: name the file itself", path);
+    else if (fd < 0 && errno == ENOENT)
+        err_set(err, "cannot open %s: %s; heaptap ls shows what there is", path, strerror(errno));
     else if (fd < 0)
         err_system(err, "open", path);
     return fd;

@@ -42,13 +42,14 @@ struct reader {
     uint64_t file_bytes;    /* length */
     uint64_t data_bytes;    /* bytes that were read and not zero, in whole pages */
     uint64_t events_before; /* sum of slot.events before the reading; */
-    uint64_t events_after;  /* after it. Equal: the file did not change meanwhile */
+    uint64_t events_after;  /* after it, never less. Equal: the file did not change meanwhile */
     uint64_t left_out;      /* live entries, mappings and ring blocks that changed under our eyes */
 };
 
 /*
  * Opens and reads a file: O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, regular files only. The descriptor is closed again.
- * Errors: not there; not a regular file; not a buffer; being made; truncated; another major version; section table inconsistent; no memory.
+ * Errors: not there; not a regular file; not a buffer; being made; truncated; another major version; section table inconsistent;
+ * overwritten meanwhile; no memory.
  */
 bool reader_open(struct reader *reader, const char *path, struct err *err);
 /* The same from a descriptor, which stays the caller's. `path` is for messages. */

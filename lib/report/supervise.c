@@ -15,7 +15,7 @@ static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUS
 
 struct signals {
     sigset_t before;
-    struct sigaction child_before, pipe_before;
+    struct sigaction child_before, pipe_before, size_before;
     int fd;
     struct witness witness;
 };
@@ -33,6 +33,7 @@ static bool take_signals(struct signals *signals)
     /* Ignored, it would take the exit status away. */
     sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, &signals->child_before);
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &signals->pipe_before);
+    sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, &signals->size_before);
     sigprocmask(SIG_BLOCK, &set, &signals->before);
     sigdelset(&set, SIGCHLD);
     witness_start(&signals->witness, &set);
@@ -86,6 +87,7 @@ static _Noreturn void become_command(const struct supervise *supervise, const st
 {
     sigaction(SIGCHLD, &signals->child_before, NULL);
     sigaction(SIGPIPE, &signals->pipe_before, NULL);
+    sigaction(SIGXFSZ, &signals->size_before, NULL);
     sigprocmask(SIG_SETMASK, &signals->before, NULL);
     execvp(supervise->argv[0], supervise->argv);
     int error = errno;

@@ -1,3 +1,4 @@
+#include "coverage.h"
 #include "write.h"
 
 #define ULL(value) ((unsigned long long)(value))
@@ -116,7 +117,7 @@ static void write_totals(FILE *out, const struct profile *profile)
                 profile_kind_name(kind), ULL(total->allocs), ULL(total->alloc_bytes), ULL(total->frees),
                 ULL(total->free_bytes), ULL(total->live), ULL(total->live_bytes));
     }
-    fprintf(out, "peak bytes %llu\n", ULL(reader_value(&profile->header.peak_bytes)));
+    fprintf(out, "peak bytes %llu\n", ULL(coverage_peak(profile)));
     fprintf(out, "reading events %llu left-out %llu damaged %llu\n", ULL(profile->events_during),
             ULL(profile->left_out), ULL(profile->damaged));
 }

@@ -483,6 +483,7 @@ END_TEST
 struct writer {
     struct ht_cell *cell;
     struct ht_line *line;
+    struct ht_count *events;
     uint32_t stop;
 };
 
@@ -528,7 +529,7 @@ START_TEST(reads_a_file_that_changes)
     int fd = build_descriptor(&build, BUILD_BYTES);
     char *shared = mmap(NULL, BUILD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     ck_assert_ptr_ne(shared, MAP_FAILED);
-    struct writer writer = {(struct ht_cell *)(shared + cell), (struct ht_line *)(shared + line), 0};
+    struct writer writer = {(struct ht_cell *)(shared + cell), (struct ht_line *)(shared + line), NULL, 0};
     ck_assert_int_eq(pthread_create(&thread, NULL, write_on, &writer), 0);
     for (int round = 0; round < 300; round++) {
         struct reader reader;
@@ -546,6 +547,45 @@ START_TEST(reads_a_file_that_changes)
     }
     word_publish(&writer.stop, 1);
     pthread_join(thread, NULL);
+    munmap(shared, BUILD_BYTES);
+    close(fd);
+    build_end(&build);
+}
+END_TEST
+
+static void *write_other_files(void *arg)
+{
+    struct ht_count *events = ((struct writer *)arg)->events;
+    for (uint32_t value = 0; !word_acquire(&((struct writer *)arg)->stop); value ^= 100)
+        word_publish(&events->lo, value);
+    return NULL;
+}
+
+/* Another file is copied over it: events only become more. */
+START_TEST(refuses_what_is_overwritten)
+{
+    struct build build;
+    struct err err = {"nothing was refused"};
+    pthread_t thread;
+    bool done = true;
+    build_example(&build, __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, 8);
+    int fd = build_descriptor(&build, BUILD_BYTES);
+    char *shared = mmap(NULL, BUILD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne(shared, MAP_FAILED);
+    size_t events = build_record(&build, HT_SLOTS, 0) + offsetof(struct ht_slot, events);
+    struct writer writer = {.events = (struct ht_count *)(shared + events)};
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_other_files, &writer), 0);
+    for (int round = 0; done && round < 20000; round++) {
+        struct reader reader;
+        done = reader_open_fd(&reader, fd, "FILE", &err);
+        if (done)
+            ck_assert_uint_ge(reader.events_after, reader.events_before);
+        if (done)
+            reader_close(&reader);
+    }
+    word_publish(&writer.stop, 1);
+    pthread_join(thread, NULL);
+    ck_assert_msg(!done && strstr(err.text, "FILE: was overwritten while it was read"), "%s", err.text);
     munmap(shared, BUILD_BYTES);
     close(fd);
     build_end(&build);
@@ -665,5 +705,5 @@ END_TEST
 
 SUITE("reader", reads_each_form, folds_each_form, refuses_truncated_files, refuses_what_is_no_buffer,
       refuses_other_versions, refuses_inconsistent_sections, finds_each_broken_rule, allows_half_done_events,
-      reads_counters_in_mid_carry, survives_random_damage, reads_a_file_that_changes, reads_holes_for_nothing,
-      reads_empty_tables, orders_events, text_is_safe_to_show)
+      reads_counters_in_mid_carry, survives_random_damage, reads_a_file_that_changes, refuses_what_is_overwritten,
+      reads_holes_for_nothing, reads_empty_tables, orders_events, text_is_safe_to_show)
