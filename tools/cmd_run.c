@@ -5,6 +5,7 @@
 #include <report/output.h>
 #include <report/supervise.h>
 
+#include <common/text.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,20 +102,45 @@ static bool try_output(const char *path, struct err *err)
     return !path || (output_open(&output, path, err) && output_close(&output, false, err));
 }
 
+/* Another copy of the library, or this one: two would record each other's events. */
+static bool is_ours(const char *entry, size_t length, const char *library)
+{
+    static const char name[] = "libheaptap.so";
+    size_t tail = sizeof name - 1;
+    if (length >= tail && memcmp(entry + length - tail, name, tail) == 0 &&
+        (length == tail || entry[length - tail - 1] == '/'))
+        return true;
+    return strlen(library) == length && memcmp(entry, library, length) == 0;
+}
+
+/* In front, once: what stands behind is found next, another malloc for instance. NULL: no memory. */
+static char *make_preload(const char *library, const char *before)
+{
+    size_t capacity = strlen(library) + strlen(before) + 2, length = 0;
+    char *preload = malloc(capacity);
+    struct text text = {.at = preload, .capacity = capacity};
+    if (!preload)
+        return NULL;
+    text_append(&text, library);
+    for (const char *at = before; *(at += strspn(at, " :")); at += length) {
+        length = strcspn(at, " :");
+        if (is_ours(at, length, library))
+            continue;
+        text_char(&text, ':');
+        text_append_n(&text, at, length);
+    }
+    return preload;
+}
+
 static bool set_environment(const struct family *family, const char *library, struct err *err)
 {
     char pattern[1024];
     const char *before = getenv("LD_PRELOAD");
-    char *preload = NULL;
     family_pattern(family, pattern, sizeof pattern);
     if (strlen(pattern) > 255)
         return err_set(err, "%s: the name is too long for buffers", family->directory);
-    /* In front: what stands behind is found next, another malloc for instance. */
-    bool there = before && strstr(before, library);
-    if (asprintf(&preload, "%s%s%s", there ? "" : library, before && *before && !there ? ":" : "",
-                 before ? before : "") < 0)
-        return err_set(err, "no memory for the environment");
-    bool done = setenv("LD_PRELOAD", preload, 1) == 0 && setenv("HEAPTAP_OUT", pattern, 1) == 0;
+    char *preload = make_preload(library, before ? before : "");
+    bool done = preload && setenv("LD_PRELOAD", preload, 1) == 0 && setenv("HEAPTAP_OUT", pattern, 1) == 0;
     free(preload);
     return done ? true : err_set(err, "no memory for the environment");
 }
