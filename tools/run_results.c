@@ -324,9 +324,13 @@ static void tell_limit(const struct family *family)
     uint64_t limit = 0;
     if (asked)
         text_read_decimal(asked, &limit);
-    if (family->count >= (limit ? limit : FAMILY_FILES_DEFAULT))
-        say("no more than %zu processes were recorded; HEAPTAP_FILES allows more, HEAPTAP_ONLY chooses some",
-            family->count);
+    if (family->count >= FAMILY_FILES_MAX)
+        say("no more than %d buffers are made, one for each program of a process; HEAPTAP_ONLY chooses programs",
+            FAMILY_FILES_MAX);
+    else if (family->count >= (limit ? limit : FAMILY_FILES_DEFAULT))
+        say("no more than %zu buffers were made, one for each program of a process; HEAPTAP_FILES=%d allows more, "
+            "HEAPTAP_ONLY chooses programs",
+            family->count, FAMILY_FILES_MAX);
 }
 
 static void tell_unusable(const struct family *family)
