@@ -43,6 +43,37 @@ static bool library_beside_tool(char to[LAUNCH_PATH_MAX])
     return false;
 }
 
+/* Whatever the file is called, it was linked as libheaptap.so. */
+static bool has_our_name(Elf *elf)
+{
+    Elf_Scn *section = NULL;
+    GElf_Shdr header;
+    GElf_Dyn entry;
+    while ((section = elf_nextscn(elf, section))) {
+        Elf_Data *data = gelf_getshdr(section, &header) && header.sh_type == SHT_DYNAMIC ? elf_getdata(section, NULL)
+                                                                                         : NULL;
+        for (int i = 0; data && gelf_getdyn(data, i, &entry) && entry.d_tag != DT_NULL; i++) {
+            const char *name = entry.d_tag == DT_SONAME ? elf_strptr(elf, header.sh_link, entry.d_un.d_val) : NULL;
+            if (name)
+                return strcmp(name, "libheaptap.so") == 0;
+        }
+    }
+    return false;
+}
+
+static bool is_our_library(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    elf_version(EV_CURRENT);
+    Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+    bool ours = elf && has_our_name(elf);
+    elf_end(elf);
+    close(fd);
+    return ours;
+}
+
 bool launch_library(char to[LAUNCH_PATH_MAX], struct err *err)
 {
     const char *chosen = getenv("HEAPTAP_LIB");
@@ -52,6 +83,8 @@ bool launch_library(char to[LAUNCH_PATH_MAX], struct err *err)
         free(real);
         if (!fits)
             return err_system(err, "find HEAPTAP_LIB", chosen);
+        if (!is_our_library(to))
+            return err_set(err, "HEAPTAP_LIB %s: it is not heaptap's library; name a libheaptap.so, or unset it", to);
     } else if (!library_beside_tool(to)) {
         return err_set(err,
                        "cannot find libheaptap.so beside this tool or in its lib directory; name it in HEAPTAP_LIB");

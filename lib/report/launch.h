@@ -9,7 +9,7 @@
 
 #define LAUNCH_PATH_MAX 4096
 
-/* libheaptap.so: $HEAPTAP_LIB, else beside the tool (build tree), else where it is installed to. An absolute path that LD_PRELOAD can name. */
+/* libheaptap.so: $HEAPTAP_LIB if it is one, else beside the tool (build tree), else where it is installed to. An absolute path that LD_PRELOAD can name. */
 bool launch_library(char to[LAUNCH_PATH_MAX], struct err *err);
 
 /* The file that execvp(3) would take for `command`. False: not there, or not to be executed. */
