@@ -161,7 +161,7 @@ static bool write_profiles(const struct run_results *results, const struct famil
 {
     const struct family *family = results->family;
     struct err err;
-    bool done = true;
+    bool done = true, written = false; /* all that was recorded; OUT itself */
     size_t shown = 0, others = 0;
     for (size_t i = 0; i < family->count; i++) {
         const struct family_file *file = &family->file[i];
@@ -179,6 +179,7 @@ static bool write_profiles(const struct run_results *results, const struct famil
             continue;
         }
         unlink(file->path);
+        written |= file == own;
         if (file == own)
             continue;
         others++;
@@ -189,7 +190,7 @@ static bool write_profiles(const struct run_results *results, const struct famil
         say("and %zu more processes: %s.PROGRAM.PID", others - LINES_MAX, results->output);
     if (own && done)
         tell_next(results);
-    return done;
+    return done && written;
 }
 
 /* ---- With --merge ---- */
@@ -260,7 +261,7 @@ static bool write_merged(const struct run_results *results, const struct family_
     bool done = merge_all(results, own, &merge, merged);
     if (done && !merge.profile.process_count)
         say("no profile: no process has any data");
-    else if (merge.profile.process_count && write_merge(results, &merge))
+    if (merge.profile.process_count && write_merge(results, &merge))
         for (size_t i = 0; i < family->count; i++) {
             if (merged[i])
                 unlink(family->file[i].path);
@@ -280,7 +281,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
     struct err err;
     char word[WORD_MAX];
     bool done = true, copied;
-    size_t others = 0;
+    size_t others = 0; /* than the command's own process */
     for (size_t i = 0; i < family->count; i++) {
         struct family_file *file = &family->file[i];
         if (!file->usable)
@@ -297,7 +298,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
         say("%zu other %s recorded, too: heaptap ls", others, others == 1 ? "process was" : "processes were");
     if (own)
         say("the buffer is kept   next: heaptap dump %s", shell_word(word, own->path));
-    return done;
+    return done && (own || others);
 }
 
 /* ---- Both ---- */

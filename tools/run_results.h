@@ -18,7 +18,7 @@ struct run_results {
     int status; /* as from waitpid */
 };
 
-/* False: something that was asked for could not be written; told. */
+/* False: something that was asked for could not be written, or nothing was recorded; told. */
 bool run_results(const struct run_results *results);
 
 #endif
