@@ -61,16 +61,19 @@ static bool lives(const struct family_file *file)
 
 /* ---- Nothing there ---- */
 
-static bool is_chosen(const char *only, const char *program)
+/* As the shim does: by the file, and by what it was called by, which of a script's interpreter is its name in the script. */
+static bool is_chosen(const struct run_results *results, const char *only, const char *program)
 {
-    return text_match(only, strchr(only, '/') ? program : text_basename(program));
+    return strchr(only, '/')
+               ? text_match(only, program) || text_match(only, results->command)
+               : text_match(only, text_basename(program)) || text_match(only, text_basename(results->program));
 }
 
 static void tell_nothing(const struct run_results *results)
 {
     const char *only = getenv("HEAPTAP_ONLY"), *children = getenv("HEAPTAP_CHILDREN");
     char *program = realpath(results->program, NULL);
-    if (only && *only && program && !is_chosen(only, program))
+    if (only && *only && program && !is_chosen(results, only, program))
         say("nothing was recorded of %s: HEAPTAP_ONLY=%s does not choose %s", results->command, only, program);
     else if (children && strcmp(children, "-") == 0)
         say("nothing was recorded of %s: it runs below a process recorded with HEAPTAP_CHILDREN=0", results->command);

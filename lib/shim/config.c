@@ -134,7 +134,7 @@ static void set_only(const struct setting *setting)
 {
     /* Who asked for one program must not get every other one. */
     if (!set_text(setting, setting->config->only, sizeof setting->config->only))
-        setting->config->chosen = false;
+        setting->config->named = false;
 }
 
 static void set_children(const struct setting *setting)
@@ -269,14 +269,26 @@ static void name_program(struct config *config)
             *c = '_';
 }
 
-static bool is_wanted(const struct config *config)
+/* What the program was called by: python3, where the file is python3.11. Empty: not known, or too long. */
+static const char *read_called(void)
 {
-    if (!*config->only)
-        return true;
-    for (const char *c = config->only; *c; c++)
+    static char called[512];
+    long length = sys_read_file("/proc/self/cmdline", called, sizeof called - 1);
+    called[MAX(length, 0)] = 0;
+    return text_length(called) < sizeof called - 1 ? called : "";
+}
+
+static bool matches(const char *glob, const char *path)
+{
+    for (const char *c = glob; *c; c++)
         if (*c == '/')
-            return text_match(config->only, config->exe);
-    return text_match(config->only, text_basename(config->exe));
+            return text_match(glob, path);
+    return text_match(glob, text_basename(path));
+}
+
+static bool is_named(const struct config *config)
+{
+    return !*config->only || matches(config->only, config->exe) || matches(config->only, read_called());
 }
 
 void config_read(struct config *config, char **environment)
@@ -287,9 +299,10 @@ void config_read(struct config *config, char **environment)
     name_program(config);
     if (sys_is_privileged())
         return;
-    config->chosen = true;
+    config->chosen = config->named = true;
     read_environment(config, environment);
-    config->chosen = config->chosen && is_wanted(config);
+    config->named = config->named && is_named(config);
+    config->chosen = config->chosen && config->named;
 }
 
 static void replace(char *at, const char *letters)

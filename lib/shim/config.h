@@ -4,7 +4,8 @@
  *   HEAPTAP_OUT       pattern of the buffer's name: %e program, %p PID, %n first number from 1 that makes the name new,
  *                     %% percent. Without %p it names the first process exactly and others get .PID
  *   HEAPTAP_DIR       directory for the default name, heaptap.%e.%p
- *   HEAPTAP_ONLY      glob on the program's name (on its whole path if the glob has a '/'); others only forward
+ *   HEAPTAP_ONLY      glob on the program's name or on what it was called by, argv[0] (if the glob has a '/', on the whole
+ *                     of these paths); others only forward
  *   HEAPTAP_CHILDREN  0: only the first process, not what it starts (fork or exec)
  *   HEAPTAP_START     off: begin paused
  *   HEAPTAP_BUDGET    bytes, with k, m, g (powers of 1024): all memory that heaptap may use; at least 512k
@@ -28,6 +29,7 @@
 
 struct config {
     bool chosen; /* record this process; false: only forward */
+    bool named;  /* HEAPTAP_ONLY names this program, or is not given */
     bool first;  /* no ancestor of this process image is recorded under the same pattern */
     bool start_paused;
     bool log;

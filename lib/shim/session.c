@@ -373,7 +373,9 @@ static void start_cold(void *argument)
         if (config.first && !again)
             config_mark_children(environment());
         say("recording into ", outfile.path);
-    } else if (config.chosen) {
+    } else if (!config.named) {
+        say("not recording: HEAPTAP_ONLY does not name ", config.exe);
+    } else {
         say("not recording: ", *outfile.problem ? outfile.problem : "not the first process");
     }
 }

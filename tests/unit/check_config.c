@@ -159,7 +159,7 @@ START_TEST(only)
     READ("ONLY=nginx");
     ck_assert(!config.chosen);
     READ("ONLY=check_config");
-    ck_assert(config.chosen);
+    ck_assert(config.chosen && config.named);
     READ("ONLY=c*g");
     ck_assert(config.chosen);
     READ("ONLY=heck");
@@ -168,8 +168,8 @@ START_TEST(only)
     ck_assert(config.chosen);
     READ("ONLY=/usr/*");
     ck_assert_int_eq(config.chosen, !strncmp(config.exe, "/usr/", 5));
-    READ("ONLY=unit/check_config");
-    ck_assert(!config.chosen);
+    READ("ONLY=nit/check_config");
+    ck_assert(!config.chosen && !config.named);
     snprintf(whole, sizeof whole, "ONLY=%s", config.exe);
     READ(whole);
     ck_assert(config.chosen || strlen(config.exe) > 120);
@@ -258,6 +258,23 @@ static void copy_self(char *directory, const char *name, char *path, size_t byte
     ck_assert_int_eq(chmod(path, 0755), 0);
 }
 
+/* again() calls every program "again". */
+START_TEST(only_by_what_the_program_was_called_by)
+{
+    static const struct {
+        const char *variable, *output;
+    } cases[] = {{"HEAPTAP_ONLY=again", "chosen 1 depth 8192 program check_config"},
+                 {"HEAPTAP_ONLY=check_config", "chosen 1 depth 8192 program check_config"},
+                 {"HEAPTAP_ONLY=show", "chosen 0 depth 8192 program check_config"},
+                 {"HEAPTAP_ONLY=*/again", "chosen 0 depth 8192 program check_config"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *variables[] = {(char *)(uintptr_t)cases[i].variable, NULL};
+        ck_assert_int_eq(again(NULL, "show", variables, -1, output, sizeof output), 0);
+        ck_assert_str_eq(output, cases[i].output);
+    }
+}
+END_TEST
+
 START_TEST(strange_program_names)
 {
     char directory[] = "/tmp/check_config.XXXXXX", path[256], *none[] = {NULL};
@@ -336,5 +353,6 @@ END_TEST
 
 SUITE("config", defaults, all_variables, empty_values_are_none, the_first_of_two_counts, sizes,
       a_problem_names_variable_value_and_what_is_used, values_that_are_too_long, only, children_know,
-      a_new_pattern_inside_a_recorded_program, reads_proc_when_there_is_no_environ_yet, strange_program_names,
-      a_deleted_program_keeps_its_name, setuid_programs_are_left_alone, programs_with_capabilities_are_left_alone)
+      a_new_pattern_inside_a_recorded_program, reads_proc_when_there_is_no_environ_yet,
+      only_by_what_the_program_was_called_by, strange_program_names, a_deleted_program_keeps_its_name,
+      setuid_programs_are_left_alone, programs_with_capabilities_are_left_alone)
