@@ -15,6 +15,11 @@ uint64_t coverage_lost(const struct profile *profile)
            profile->lost[HT_LOST_NO_THREAD];
 }
 
+uint64_t coverage_unfollowed(const struct profile *profile)
+{
+    return coverage_lost(profile) + profile->lost[HT_LOST_LIVE_FULL];
+}
+
 uint64_t coverage_cut(const struct profile *profile)
 {
     uint64_t cut = 0;
@@ -34,7 +39,7 @@ static const char *nothing(const struct profile *profile)
 static void why_nothing(const struct profile *profile, char to[COVERAGE_MAX])
 {
     const struct ht_header *header = &profile->header;
-    char count[HUMAN_MAX];
+    char count[HUMAN_MAX], budget[HUMAN_MAX];
     int at = snprintf(to, COVERAGE_MAX, "%s", nothing(profile));
     char *rest = to + at;
     size_t room = COVERAGE_MAX - (size_t)at;
@@ -45,12 +50,27 @@ static void why_nothing(const struct profile *profile, char to[COVERAGE_MAX])
     else if (header->ctl_pause)
         snprintf(rest, room, "recording is paused (HEAPTAP_START=off)");
     else if (lost)
-        snprintf(rest, room, "no room for %s events; set HEAPTAP_BUDGET higher", human_count(count, lost));
+        snprintf(rest, room, "no room for %s events; set HEAPTAP_BUDGET higher (now %s)", human_count(count, lost),
+                 human_bytes(budget, header->budget_bytes));
     else if (profile->lost[HT_LOST_UNKNOWN_FREE])
         snprintf(rest, room, "the program frees what it did not allocate through malloc: its allocator is its own");
     else
         snprintf(rest, room,
                  "the program never called a malloc that can be preloaded: it brings its own, or allocated nothing");
+}
+
+bool coverage_full(const struct profile *profile, char to[COVERAGE_MAX])
+{
+    static const enum ht_loss causes[] = {HT_LOST_LIVE_FULL, HT_LOST_SITE_FULL, HT_LOST_CELL_FULL, HT_LOST_CUT_FULL};
+    uint64_t lost = profile->modules_lost;
+    char budget[HUMAN_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(causes); i++)
+        lost += profile->lost[causes[i]];
+    if (!lost || profile->header.flags & HT_FLAG_FROZEN) /* frozen, tables do not grow, however large they may be */
+        return false;
+    snprintf(to, COVERAGE_MAX, "tables were full, and not all is in the record: set HEAPTAP_BUDGET higher (now %s)",
+             human_bytes(budget, profile->header.budget_bytes));
+    return true;
 }
 
 bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX])
@@ -68,6 +88,8 @@ bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX])
         why_nothing(profile, to);
         return true;
     }
+    if (coverage_full(profile, to))
+        return true;
     uint64_t anonymous = profile->process == READER_RUNNING ? process_rss_anon(profile->header.pid) : 0;
     uint64_t live = profile->total[HT_KIND_HEAP].live_bytes + profile->total[HT_KIND_MAP].live_bytes;
     if (anonymous > UNEXPLAINED_MIN && anonymous / 2 > live) {

@@ -9,6 +9,9 @@
 /* True if nothing or only a part was recorded: `to` says so and why. */
 bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX]);
 
+/* True if tables were too small for what the process did: `to` says what helps. Part of the above; looks at losses, flags and budget only. */
+bool coverage_full(const struct profile *profile, char to[COVERAGE_MAX]);
+
 /* The highest in-use heap that is known of. The shim notes it in steps of up to 64 KiB a thread, so it is at least what lives. */
 INLINE uint64_t coverage_peak(const struct profile *profile)
 {
@@ -17,6 +20,9 @@ INLINE uint64_t coverage_peak(const struct profile *profile)
 
 /* Allocations that heaptap saw and that are in no figure (an event without room for counters may have been a free). */
 uint64_t coverage_lost(const struct profile *profile);
+
+/* Allocations of which it is not known whether they live: these, and those that found no room in the live table. If there are any, peak and in-use are lower bounds. */
+uint64_t coverage_unfollowed(const struct profile *profile);
 
 /* Stacks that are cut, of all kinds. */
 uint64_t coverage_cut(const struct profile *profile);

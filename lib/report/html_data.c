@@ -80,7 +80,8 @@ static void put_program(FILE *out, const struct write_input *input)
 
 static void put_totals(FILE *out, const struct profile *profile)
 {
-    fprintf(out, ",\"totals\":{\"peak\":%llu", ULL(coverage_peak(profile)));
+    fprintf(out, ",\"totals\":{\"peak\":%llu,\"lost\":%llu,\"unfollowed\":%llu", ULL(coverage_peak(profile)),
+            ULL(coverage_lost(profile)), ULL(coverage_unfollowed(profile)));
     for (uint32_t kind = 1; kind < HT_KINDS; kind++) {
         const struct profile_totals *total = &profile->total[kind];
         fprintf(out, ",\"%s\":{\"allocs\":%llu,\"alloc_bytes\":%llu,\"live\":%llu,\"live_bytes\":%llu}",

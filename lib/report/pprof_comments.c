@@ -1,5 +1,7 @@
 #include "pprof_comments.h"
 
+#include "coverage.h"
+
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
@@ -78,6 +80,9 @@ static bool harmless(int cause)
 static void add_losses(struct comments *comments, const struct write_input *input)
 {
     const struct profile *profile = input->profile;
+    char full[COVERAGE_MAX];
+    if (!profile->process_count && coverage_full(profile, full)) /* else each process has said so */
+        comment(comments, "%s", full);
     for (int cause = 0; cause < HT_LOSSES; cause++)
         if (profile->lost[cause])
             comment(comments, "%slost %s %llu: %s", harmless(cause) ? "# " : "", profile_loss_key[cause],

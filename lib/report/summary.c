@@ -15,12 +15,13 @@ static void print_figures(const struct sheet *sheet, const struct profile *profi
     const struct profile_totals *heap = &profile->total[HT_KIND_HEAP];
     char program[256], peak[HUMAN_MAX], left[HUMAN_MAX], blocks[HUMAN_MAX], all[HUMAN_MAX], all_blocks[HUMAN_MAX],
         text[768];
+    const char *used = coverage_unfollowed(profile) ? "at least " : "", *made = coverage_lost(profile) ? used : "";
     err_safe_text(program, sizeof program, text_basename(profile->header.exe));
-    snprintf(text, sizeof text, "%s: heap at its peak %s; %s %s in %s %s; allocated %s in %s %s", program,
+    snprintf(text, sizeof text, "%s: heap at its peak %s%s; %s %s%s in %s %s; allocated %s%s in %s %s", program, used,
              human_bytes(peak, coverage_peak(profile)), profile->process == READER_ENDED ? "left at the end" : "now",
-             human_bytes(left, heap->live_bytes), human_count(blocks, heap->live), heap->live == 1 ? "block" : "blocks",
-             human_bytes(all, heap->alloc_bytes), human_count(all_blocks, heap->allocs),
-             heap->allocs == 1 ? "block" : "blocks");
+             used, human_bytes(left, heap->live_bytes), human_count(blocks, heap->live),
+             heap->live == 1 ? "block" : "blocks", made, human_bytes(all, heap->alloc_bytes),
+             human_count(all_blocks, heap->allocs), heap->allocs == 1 ? "block" : "blocks");
     sheet_hanging(sheet, PREFIX, text);
 }
 

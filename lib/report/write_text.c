@@ -3,6 +3,7 @@
 #include "sheet.h"
 #include "write.h"
 
+#include <common/text.h>
 #include <string.h>
 #include <time.h>
 
@@ -97,33 +98,64 @@ static void print_identity(const struct report *report)
     sheet_wrapped(sheet, 0, text);
 }
 
-static void print_figure(const struct sheet *sheet, const char *what, uint64_t bytes, uint64_t blocks, const char *one,
-                         const char *many)
+/* `behind` follows the size. Sizes are one column, which is wider where some have "at least" before them. */
+static void print_size(const struct report *report, const char *what, bool least, uint64_t bytes, const char *behind)
 {
-    char size[HUMAN_MAX], count[HUMAN_MAX], text[160];
-    snprintf(text, sizeof text, "%-16s %10s  in %s %s", what, human_bytes(size, bytes), human_count(count, blocks),
-             plural(blocks, one, many));
-    sheet_line(sheet, 2, text);
+    char size[HUMAN_MAX], whole[HUMAN_MAX + 16], text[160];
+    snprintf(whole, sizeof whole, "%s%s", least ? "at least " : "", human_bytes(size, bytes));
+    snprintf(text, sizeof text, "%-16s %*s%s", what, coverage_unfollowed(report->profile) ? 19 : 10, whole, behind);
+    sheet_line(&report->sheet, 2, text);
+}
+
+static void print_figure(const struct report *report, const char *what, bool least, uint64_t bytes, uint64_t blocks,
+                         const char *one, const char *many)
+{
+    char count[HUMAN_MAX], behind[80];
+    snprintf(behind, sizeof behind, "  in %s %s", human_count(count, blocks), plural(blocks, one, many));
+    print_size(report, what, least, bytes, behind);
 }
 
 static void print_figures(const struct report *report)
 {
-    const struct sheet *sheet = &report->sheet;
     const struct profile *profile = report->profile;
     const struct profile_totals *heap = &profile->total[HT_KIND_HEAP], *map = &profile->total[HT_KIND_MAP],
                                 *reserve = &profile->total[HT_KIND_RESERVE];
-    char size[HUMAN_MAX], text[80];
-    fputc('\n', sheet->out);
-    snprintf(text, sizeof text, "%-16s %10s", "heap at its peak", human_bytes(size, coverage_peak(profile)));
-    sheet_line(sheet, 2, text);
-    print_figure(sheet, profile->process == READER_ENDED ? "left at the end" : "heap now", heap->live_bytes, heap->live,
-                 "block", "blocks");
-    print_figure(sheet, "allocated", heap->alloc_bytes, heap->allocs, "block", "blocks");
-    print_figure(sheet, "freed", heap->free_bytes, heap->frees, "block", "blocks");
+    bool lost = coverage_lost(profile), unfollowed = coverage_unfollowed(profile);
+    fputc('\n', report->sheet.out);
+    print_size(report, "heap at its peak", unfollowed, coverage_peak(profile), "");
+    print_figure(report, profile->process == READER_ENDED ? "left at the end" : "heap now", unfollowed,
+                 heap->live_bytes, heap->live, "block", "blocks");
+    print_figure(report, "allocated", lost, heap->alloc_bytes, heap->allocs, "block", "blocks");
+    print_figure(report, "freed", unfollowed, heap->free_bytes, heap->frees, "block", "blocks");
     if (map->live)
-        print_figure(sheet, "mapped", map->live_bytes, map->live, "mapping", "mappings");
+        print_figure(report, "mapped", false, map->live_bytes, map->live, "mapping", "mappings");
     if (reserve->live)
-        print_figure(sheet, "only reserved", reserve->live_bytes, reserve->live, "mapping", "mappings");
+        print_figure(report, "only reserved", false, reserve->live_bytes, reserve->live, "mapping", "mappings");
+}
+
+/* What of the allocations is in the figures above. */
+static void say_recorded(const struct profile *profile, bool problem, char to[COVERAGE_MAX])
+{
+    uint64_t lost = coverage_lost(profile), full = profile->lost[HT_LOST_LIVE_FULL],
+             bare = profile->lost[HT_LOST_SITE_FULL];
+    char count[HUMAN_MAX];
+    struct text text = {.at = to, .capacity = COVERAGE_MAX};
+    if (lost) {
+        snprintf(to, COVERAGE_MAX, "none sampled; %s %s not recorded", human_count(count, lost),
+                 plural(lost, "allocation was", "allocations were"));
+    } else if (!full && !bare) {
+        snprintf(to, COVERAGE_MAX, "every allocation %swas recorded, none sampled", problem ? "that heaptap saw " : "");
+    } else {
+        text_append(&text, "every allocation was counted, none sampled");
+        if (full) {
+            text_append(&text, "; not followed: ");
+            text_append(&text, human_count(count, full));
+        }
+        if (bare) {
+            text_append(&text, "; without a stack: ");
+            text_append(&text, human_count(count, bare));
+        }
+    }
 }
 
 static void print_coverage(const struct report *report)
@@ -134,7 +166,6 @@ static void print_coverage(const struct report *report)
     uint64_t cut = coverage_cut(profile), all = 0;
     for (uint32_t kind = 1; kind < HT_KINDS; kind++)
         all += profile->total[kind].allocs;
-    uint64_t lost = coverage_lost(profile);
     sheet_heading(sheet, "Coverage");
     bool problem = coverage_problem(profile, text);
     if (problem)
@@ -142,12 +173,8 @@ static void print_coverage(const struct report *report)
     if (profile->header.interval_bytes)
         snprintf(text, sizeof text, "sampled: one in some %u bytes; figures are estimates",
                  profile->header.interval_bytes);
-    else if (all && lost)
-        snprintf(text, sizeof text, "none sampled; %s %s not recorded", human_count(cut_text, lost),
-                 plural(lost, "allocation was", "allocations were"));
     else if (all)
-        snprintf(text, sizeof text, "every allocation %swas recorded, none sampled",
-                 problem ? "that heaptap saw " : "");
+        say_recorded(profile, problem, text);
     else
         return; /* then the first line has said it all */
     sheet_wrapped(sheet, 2, text);

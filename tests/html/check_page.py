@@ -89,6 +89,19 @@ def check_words(page):
     check("first row", cells, ["take known", "138 KiB", "100 %", "138 KiB", "100 %"])
 
 
+def check_full(page):
+    """Tables that were full: lower bounds, and why, without a click."""
+    page.open("full.html")
+    page.settle()
+    tiles = page.run("[...document.querySelectorAll('#tiles > div')].map((tile) => tile.innerText.replace(/\\s/g, ' '))")
+    check("at least", [tile.split("at least")[0] for tile in tiles if "at least" in tile], ["In use at exit ", "Peak "])
+    check("all were counted", tiles[2].startswith("Allocated 9.5 MiB 100,000 allocations"), True)
+    notes = page.run("document.getElementById('notes').innerText")
+    check("what was lost is seen", "allocations counted but not followed" in notes, True)
+    check("what helps", "set HEAPTAP_BUDGET higher (now 512 KiB)" in notes, True)
+    check("nothing was lost", "Nothing" in notes, False)
+
+
 def selected(page):
     return page.run("flame.selected.parent ? model.texts[flame.selected.name] : 'All'")
 
@@ -268,6 +281,7 @@ try:
     for name in ("known", "example", "hostile", "big"):
         check_figures(page, name)
     check_words(page)
+    check_full(page)
     check_keys(page)
     check_mouse(page)
     check_inverted(page, "known", "exit")

@@ -53,11 +53,12 @@ class Summary {
     }
 
     tellFigures() {
-        const {heap, map, peak} = this.data.totals, average = heap.allocs ? formatBytes(heap.alloc_bytes / heap.allocs) : "";
-        this.tile(this.ended ? "In use at exit" : "In use", formatBytes(heap.live_bytes), `in ${count(heap.live, "block", "blocks")}`);
+        const {heap, map, peak, lost, unfollowed} = this.data.totals, average = heap.allocs ? formatBytes(heap.alloc_bytes / heap.allocs) : "";
+        const used = unfollowed ? "at least " : "", made = lost ? "at least " : "";
+        this.tile(this.ended ? "In use at exit" : "In use", used + formatBytes(heap.live_bytes), `in ${count(heap.live, "block", "blocks")}`);
         if (!this.data.processes.length) /* those of several came at different times */
-            this.tile("Peak", formatBytes(peak), "of heap in use");
-        this.tile("Allocated", formatBytes(heap.alloc_bytes), `${count(heap.allocs, "allocation", "allocations")}${average && `, ${average} each`}`);
+            this.tile("Peak", used + formatBytes(peak), "of heap in use");
+        this.tile("Allocated", made + formatBytes(heap.alloc_bytes), `${count(heap.allocs, "allocation", "allocations")}${average && `, ${average} each`}`);
         if (map.live)
             this.tile("Mapped", formatBytes(map.live_bytes), `in ${count(map.live, "mapping", "mappings")}`);
     }
@@ -66,11 +67,13 @@ class Summary {
         this.notes.push(element("li", kind, ...text));
     }
 
-    /* A line that opens to a list. */
+    /* A line that opens to a list; a warning is open, unless that is long. */
     noteList(kind, title, lines) {
         if (lines.length === 1)
             return this.note(kind, `${title}: ${lines[0]}.`);
-        this.note(kind, element("details", "", element("summary", "", title), element("ul", "", ...lines.map((line) => element("li", "", line)))));
+        const details = element("details", "", element("summary", "", title), element("ul", "", ...lines.map((line) => element("li", "", line))));
+        details.open = kind === "warn" && lines.length <= 10;
+        this.note(kind, details);
     }
 
     tellLosses() {
