@@ -87,7 +87,27 @@ static void tell_nothing(const struct run_results *results)
 
 /* ---- The summary ---- */
 
-static bool summarize(const struct family_file *own, const char *debug_dir, struct err *err)
+/* What was lost in the buffers of the others that have ended. One that cannot be read is told of where it is converted. */
+static void sum_losses(const struct family *family, const struct family_file *own, struct profile *others)
+{
+    struct err err;
+    memset(others, 0, sizeof *others);
+    for (size_t i = 0; i < family->count; i++) {
+        const struct family_file *file = &family->file[i];
+        const struct ht_header *header = &file->summary.header;
+        if (file == own || !file->usable || lives(file) ||
+            !reader_add_losses_fd(others->lost, file->fd, file->path, &err))
+            continue;
+        if (!others->process_count++)
+            others->header = *header;
+        others->header.budget_bytes = MIN(others->header.budget_bytes, header->budget_bytes);
+        others->header.flags &= header->flags;
+        others->modules_lost += reader_value(&header->modules_lost);
+    }
+}
+
+static bool summarize(const struct family_file *own, const struct profile *others, const char *debug_dir,
+                      struct err *err)
 {
     struct reader reader;
     struct profile profile;
@@ -99,7 +119,7 @@ static bool summarize(const struct family_file *own, const char *debug_dir, stru
     struct symbolize *symbolize = done ? symbolize_new(&profile, &(struct symbolize_options){.debug_dir = debug_dir})
                                        : NULL;
     done = done && names_init(&names, &profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
-           summary_write(stderr, &names, err);
+           summary_write(stderr, &names, others, err);
     names_free(&names);
     symbolize_free(symbolize);
     profile_free(&profile);
@@ -354,6 +374,7 @@ static void tell_unusable(const struct family *family)
 
 bool run_results(const struct run_results *results)
 {
+    struct profile others;
     struct err err;
     family_settle(results->family);
     const struct family_file *own = family_of(results->family, results->pid);
@@ -363,10 +384,13 @@ bool run_results(const struct run_results *results)
     if (WIFSIGNALED(results->status))
         say("%s was ended by signal %d (%s)", results->command, WTERMSIG(results->status),
             strsignal(WTERMSIG(results->status)));
-    if (!own)
+    sum_losses(results->family, own, &others);
+    if (!own) {
         tell_nothing(results);
-    else if (!summarize(own, results->debug_dir, &err))
+        summary_others(stderr, &others);
+    } else if (!summarize(own, &others, results->debug_dir, &err)) {
         done = tool_fail(&err) == TOOL_DONE;
+    }
     if (results->merge)
         done = write_merged(results, own) && done;
     else if (results->output)

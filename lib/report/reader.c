@@ -204,7 +204,8 @@ static bool check_regular(int fd, const char *path, struct stat *stat, struct er
     return true;
 }
 
-bool reader_open_fd(struct reader *reader, int fd, const char *path, struct err *err)
+/* Everything but the sections. */
+static bool begin(struct reader *reader, int fd, const char *path, struct err *err)
 {
     struct stat stat;
     memset(reader, 0, sizeof *reader);
@@ -214,12 +215,31 @@ bool reader_open_fd(struct reader *reader, int fd, const char *path, struct err 
     reader->owner = stat.st_uid;
     reader->file_bytes = (uint64_t)stat.st_size;
     reader->process = process_state(&reader->header);
-    if (!check_sections(&reader->header, reader->file_bytes, path, err))
+    return check_sections(&reader->header, reader->file_bytes, path, err);
+}
+
+bool reader_open_fd(struct reader *reader, int fd, const char *path, struct err *err)
+{
+    if (!begin(reader, fd, path, err))
         return false;
     if (copy_sections(reader, fd, err))
         return true;
     reader_close(reader);
     return false;
+}
+
+bool reader_add_losses_fd(uint64_t lost[HT_LOSSES_MAX], int fd, const char *path, struct err *err)
+{
+    struct reader reader;
+    if (!begin(&reader, fd, path, err))
+        return false;
+    bool done = reader_copy_section(&reader, fd, HT_SLOTS, reader.process != READER_ENDED, err);
+    for (uint32_t i = reader_next(&reader, HT_SLOTS, 0); done && i < reader_count(&reader, HT_SLOTS);
+         i = reader_next(&reader, HT_SLOTS, i + 1))
+        for (int cause = 0; cause < HT_LOSSES_MAX; cause++)
+            lost[cause] += reader_value(&((const struct ht_slot *)reader_record(&reader, HT_SLOTS, i))->lost[cause]);
+    reader_close(&reader);
+    return done;
 }
 
 static int open_regular(const char *path, struct err *err)

@@ -67,6 +67,9 @@ bool reader_peek(struct reader_summary *summary, const char *path, struct err *e
 /* The same from a descriptor, which stays the caller's. */
 bool reader_peek_fd(struct reader_summary *summary, int fd, const char *path, struct err *err);
 
+/* Reads and checks header and section table, and adds what was lost, by cause, in all slots to `lost`; nothing else is read. The descriptor stays the caller's. */
+bool reader_add_losses_fd(uint64_t lost[HT_LOSSES_MAX], int fd, const char *path, struct err *err);
+
 /* Records a caller may ask for are ids below this. */
 INLINE uint32_t reader_count(const struct reader *reader, enum ht_section_id section)
 {

@@ -37,37 +37,77 @@ static void print_sites(const struct sheet *sheet, struct names *names, const st
     }
 }
 
-static void add_loss(struct text *text, uint64_t count, const char *what)
+static void add_loss(struct text *text, const char **before, uint64_t count, const char *what)
 {
     char number[HUMAN_MAX];
     if (!count)
         return;
-    text_append(text, text->length ? "; " : "lost: ");
+    text_append(text, *before);
     text_append(text, human_count(number, count));
     text_char(text, ' ');
     text_append(text, what);
+    *before = "; ";
 }
 
-/* What changes figures or stacks; what the ring has forgotten does not. */
-static void print_losses(const struct sheet *sheet, const struct profile *profile)
+/* What changes figures or stacks; what the ring has forgotten does not, nor what was never this process's. False: nothing did. */
+static bool add_losses(struct text *text, const struct profile *profile)
 {
-    char line[2048], *at = line;
-    struct text text = {.at = at, .capacity = sizeof line};
-    line[0] = 0;
+    const char *first = "lost: ", *before = first;
     for (int cause = 0; cause < HT_LOSSES; cause++) {
         bool cut = cause >= HT_LOST_CUT_DEPTH && cause <= HT_LOST_CUT_FULL;
-        if (!cut && cause != HT_LOST_OVERWRITTEN && cause != HT_LOST_RING_DROPPED && cause != HT_LOST_SHARED_SLOT)
-            add_loss(&text, profile->lost[cause], profile_loss_text[cause]);
+        if (!cut && cause != HT_LOST_OVERWRITTEN && cause != HT_LOST_RING_DROPPED && cause != HT_LOST_SHARED_SLOT &&
+            cause != HT_LOST_INHERITED_FREE)
+            add_loss(text, &before, profile->lost[cause], profile_loss_text[cause]);
     }
-    add_loss(&text, coverage_cut(profile), coverage_cut(profile) == 1 ? "stack cut short" : "stacks cut short");
-    add_loss(&text, profile->modules_lost,
+    add_loss(text, &before, coverage_cut(profile), coverage_cut(profile) == 1 ? "stack cut short" : "stacks cut short");
+    add_loss(text, &before, profile->modules_lost,
              profile->modules_lost == 1 ? "module without a row" : "modules without a row");
-    add_loss(&text, profile->damaged,
+    add_loss(text, &before, profile->damaged,
              profile->damaged == 1 ? "reference that leads nowhere" : "references that lead nowhere");
-    sheet_hanging(sheet, PREFIX, text.length ? line : "nothing was lost");
+    return before != first;
 }
 
-bool summary_write(FILE *out, struct names *names, struct err *err)
+static bool has_losses(const struct profile *profile)
+{
+    char nothing[1];
+    return add_losses(&TEXT(nothing), profile);
+}
+
+static void print_losses(const struct sheet *sheet, const struct profile *profile, bool of_several)
+{
+    char line[2048], program[256];
+    struct text text = TEXT(line);
+    line[0] = 0;
+    if (of_several) {
+        err_safe_text(program, sizeof program, text_basename(profile->header.exe));
+        text_append(&text, "of ");
+        text_append(&text, program);
+        text_append(&text, ": ");
+    }
+    if (!add_losses(&text, profile))
+        text_append(&text, "nothing was lost");
+    sheet_hanging(sheet, PREFIX, line);
+}
+
+void summary_others(FILE *out, const struct profile *others)
+{
+    struct sheet sheet;
+    char line[2048], full[COVERAGE_MAX];
+    struct text text = TEXT(line);
+    text_append(&text, "of ");
+    text_decimal(&text, others->process_count);
+    text_append(&text, others->process_count == 1 ? " other: " : " others: ");
+    if (!add_losses(&text, others))
+        return;
+    if (coverage_full(others, full)) {
+        text_append(&text, "; ");
+        text_append(&text, full);
+    }
+    sheet_open(&sheet, out);
+    sheet_hanging(&sheet, PREFIX, line);
+}
+
+bool summary_write(FILE *out, struct names *names, const struct profile *others, struct err *err)
 {
     struct sheet sheet;
     struct top_site sites[SITES_SHOWN];
@@ -84,6 +124,7 @@ bool summary_write(FILE *out, struct names *names, struct err *err)
         print_figures(&sheet, profile);
     if (top.count)
         print_sites(&sheet, names, &top, sites, left ? "is left" : "was allocated");
-    print_losses(&sheet, profile);
+    print_losses(&sheet, profile, has_losses(others));
+    summary_others(out, others);
     return true;
 }

@@ -6,7 +6,12 @@
 
 #include <stdio.h>
 
-/* Resolves the names of the sites that it shows. False: no memory. */
-bool summary_write(FILE *out, struct names *names, struct err *err);
+/*
+ * Resolves the names of the sites that it shows. `others` are the other processes of the run: their number (process_count), what was lost in all of them,
+ * budget and flags; the rest is not looked at. "Nothing was lost" is said of all. False: no memory.
+ */
+bool summary_write(FILE *out, struct names *names, const struct profile *others, struct err *err);
+/* Only the line of the others, where there is nothing else: nothing if they lost nothing. */
+void summary_others(FILE *out, const struct profile *others);
 
 #endif
