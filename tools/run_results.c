@@ -339,6 +339,9 @@ static void tell_living(const struct family *family)
     if (living)
         say("%zu %s still; heaptap ls names the buffers, which stay", living,
             living == 1 ? "process runs" : "processes run");
+    if (family->silent)
+        say("%zu %s recorded nothing so far; heaptap ls names the buffers when there are any", family->silent,
+            family->silent == 1 ? "process runs still and has" : "processes run still and have");
 }
 
 /* The shim makes no more files of one run. */

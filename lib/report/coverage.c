@@ -3,7 +3,6 @@
 #include "process.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Memory of a process that malloc need not explain: stacks, thread-local storage, data of libraries, free blocks that the allocator keeps. */
@@ -101,37 +100,18 @@ bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX])
     return false;
 }
 
-/* Looks for a word in a file of /proc/PID, in which NULs and newlines are the same. */
-static bool mentions(uint32_t pid, const char *file, const char *word, bool *readable)
-{
-    char path[64], *line = NULL;
-    size_t capacity = 0;
-    bool found = false;
-    snprintf(path, sizeof path, "/proc/%u/%s", pid, file);
-    FILE *in = fopen(path, "re");
-    *readable = in != NULL;
-    int end = strcmp(file, "environ") == 0 ? 0 : '\n';
-    while (in && !found && getdelim(&line, &capacity, end, in) > 0)
-        found = strstr(line, word) != NULL;
-    *readable = in && (found || !ferror(in));
-    if (in)
-        fclose(in);
-    free(line);
-    return found;
-}
-
 void coverage_absent(uint32_t pid, char to[COVERAGE_MAX])
 {
     bool maps, environment;
     to[0] = 0;
-    if (mentions(pid, "maps", "libheaptap.so", &maps)) {
+    if (process_mentions(pid, "maps", "libheaptap.so", &maps)) {
         const char *why = "no file could be made; start it with HEAPTAP_LOG=1 to see why";
-        if (mentions(pid, "environ", "HEAPTAP_ONLY=", &environment))
+        if (process_mentions(pid, "environ", "HEAPTAP_ONLY=", &environment))
             why = "HEAPTAP_ONLY does not choose it, or no file could be made (HEAPTAP_LOG=1 tells)";
-        else if (mentions(pid, "environ", "HEAPTAP_CHILDREN=", &environment))
+        else if (process_mentions(pid, "environ", "HEAPTAP_CHILDREN=", &environment))
             why = "HEAPTAP_CHILDREN leaves it out, or no file could be made (HEAPTAP_LOG=1 tells)";
         snprintf(to, COVERAGE_MAX, "libheaptap.so is loaded there but does not record: %s", why);
-    } else if (maps && mentions(pid, "environ", "libheaptap.so", &environment)) {
+    } else if (maps && process_mentions(pid, "environ", "libheaptap.so", &environment)) {
         snprintf(to, COVERAGE_MAX,
                  "LD_PRELOAD names libheaptap.so but it is not loaded: the program is static, setuid or has file "
                  "capabilities, or is of another architecture");

@@ -1,5 +1,7 @@
 #include "family.h"
 
+#include "process.h"
+
 #include <common/text.h>
 #include <dirent.h>
 #include <errno.h>
@@ -17,6 +19,8 @@
 
 #define PREFIX "heaptap."
 #define RUN ".run"
+#define SETTLE_TRIES 10
+#define SETTLE_NS 5000000
 
 /* ---- Where ---- */
 
@@ -228,11 +232,8 @@ void family_look(struct family *family)
 
 /* ---- Afterwards ---- */
 
-void family_settle(struct family *family)
+static void read_headers(struct family *family)
 {
-    if (family->watch_fd >= 0)
-        family_look(family);
-    each_name(family->directory, hold, family);
     for (size_t i = 0; i < family->count; i++) {
         struct family_file *file = &family->file[i];
         file->usable = reader_peek_fd(&file->summary, file->fd, file->path, &file->problem);
@@ -240,6 +241,41 @@ void family_settle(struct family *family)
             file->usable = err_set(&file->problem,
                                    "%s: belongs to user %u; heaptap dump %u reads it with that user's rights",
                                    file->path, (unsigned)file->summary.owner, file->summary.header.pid);
+    }
+}
+
+static bool has_buffer(const struct family *family, uint32_t pid)
+{
+    for (size_t i = 0; i < family->count; i++)
+        if (family->file[i].usable && family->file[i].summary.header.pid == pid)
+            return true;
+    return false;
+}
+
+/* A process of the run has the names of the buffers in its environment. */
+static void count_silent(void *arg, const char *name)
+{
+    struct family *family = arg;
+    uint64_t pid;
+    bool readable;
+    if (*text_read_decimal(name, &pid) == 0 && process_mentions((uint32_t)pid, "environ", family->mark, &readable) &&
+        !has_buffer(family, (uint32_t)pid))
+        family->silent++;
+}
+
+void family_settle(struct family *family)
+{
+    for (int tries = 0; tries <= SETTLE_TRIES; tries++) {
+        if (tries)
+            nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);
+        if (family->watch_fd >= 0)
+            family_look(family);
+        each_name(family->directory, hold, family);
+        read_headers(family);
+        family->silent = 0;
+        each_name("/proc", count_silent, family);
+        if (!family->silent)
+            return;
     }
 }
 

@@ -26,6 +26,7 @@ struct family {
     int watch_fd;  /* readable when something appeared; -1: only family_settle looks */
     struct family_file *file;
     size_t count;
+    size_t silent; /* set by family_settle: processes of the run that live and have no buffer */
 };
 
 /*
@@ -37,7 +38,7 @@ bool family_open(struct family *family, struct err *err);
 void family_pattern(const struct family *family, char *to, size_t capacity);
 /* Looks for new files. Call it when watch_fd is readable. */
 void family_look(struct family *family);
-/* The command has ended: finds what was missed and reads every header. */
+/* The command has ended: finds what was missed and reads every header. What it left behind gets 50 ms for its first event (daemons begin with a fork). */
 void family_settle(struct family *family);
 
 /* The buffer that a process recorded into last; NULL: none. */

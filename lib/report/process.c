@@ -75,3 +75,21 @@ enum reader_process process_state(const struct ht_header *header)
         return READER_UNKNOWN;
     return ticks == header->start_ticks ? READER_RUNNING : READER_ENDED;
 }
+
+bool process_mentions(uint32_t pid, const char *file, const char *word, bool *readable)
+{
+    char path[64], *line = NULL;
+    size_t capacity = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%u/%s", pid, file);
+    FILE *in = fopen(path, "re");
+    *readable = in != NULL;
+    int end = strcmp(file, "environ") == 0 ? 0 : '\n';
+    while (in && !found && getdelim(&line, &capacity, end, in) > 0)
+        found = strstr(line, word) != NULL;
+    *readable = in && (found || !ferror(in));
+    if (in)
+        fclose(in);
+    free(line);
+    return found;
+}

@@ -18,4 +18,7 @@ bool process_owner(uint32_t pid, uid_t *uid);
 /* Resident anonymous memory of a process in bytes (RssAnon); 0: unknown. */
 uint64_t process_rss_anon(uint32_t pid);
 
+/* Whether a line of a file of /proc/PID ("maps"), or a variable in "environ", has a word in it. `readable`: the file could be read. */
+bool process_mentions(uint32_t pid, const char *file, const char *word, bool *readable);
+
 #endif
