@@ -19,6 +19,8 @@ static const struct tool_verb verbs[] = {
     {"events", "the last events, as text", help_events, cmd_events},
     {"ls", "list the buffers of your processes", help_ls, cmd_ls},
     {"rm", "remove buffers", help_rm, cmd_rm},
+    {"pause", "record no allocations for a while", help_pause, cmd_pause},
+    {"resume", "record them again", help_resume, cmd_resume},
 };
 
 int tool_fail(const struct err *err)

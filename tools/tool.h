@@ -22,10 +22,13 @@ int cmd_dump(const struct tool_verb *verb, int argc, char **argv);
 int cmd_events(const struct tool_verb *verb, int argc, char **argv);
 int cmd_info(const struct tool_verb *verb, int argc, char **argv);
 int cmd_ls(const struct tool_verb *verb, int argc, char **argv);
+int cmd_pause(const struct tool_verb *verb, int argc, char **argv);
+int cmd_resume(const struct tool_verb *verb, int argc, char **argv);
 int cmd_rm(const struct tool_verb *verb, int argc, char **argv);
 int cmd_run(const struct tool_verb *verb, int argc, char **argv);
 
-extern const char help_dump[], help_events[], help_info[], help_ls[], help_rm[], help_run[];
+extern const char help_dump[], help_events[], help_info[], help_ls[], help_pause[], help_resume[], help_rm[],
+    help_run[];
 
 /* "heaptap: " and the line on stderr. Returns TOOL_FAILED. */
 int tool_fail(const struct err *err);
