@@ -465,8 +465,8 @@ static COLD const struct leaf *finish_cut(struct thread *t, unsigned registers, 
 {
     if (registers != ARCH_REGS_FAST || !is_lasting(cut))
         t->frame_count = 0, t->path = 0;
-    if (cut != HT_CUT_FULL || t->frame_cut == HT_CUT_FULL ||
-        !may_grow(t)) /* no room for a rule or a place: rules.c has tried */
+    /* Where there was no room for a rule or a place, rules.c has tried. */
+    if (cut != HT_CUT_FULL || t->frame_cut == HT_CUT_FULL || !may_grow(t))
         return done(t, node, cut);
     if (registers == ARCH_REGS_FAST)
         return later(t, WALK_GROW, t->frame, t->walk.reuse.fresh, false);

@@ -150,14 +150,16 @@ void memory_wipe(void)
     uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
     if (mark)
         *mark = 0;
-    if (memory_wiped_by_kernel() && !memory_kept())
+    bool kept = memory_kept();
+    keepers = advising =
+        0; /* also where another thread of the parent was just about to keep it, or had just ended that */
+    if (memory_wiped_by_kernel() && !kept)
         return;
     for (uint32_t row = 0; row < count; row++)
         if (mappings[row].at) {
             sys_map_anonymous(mappings[row].at, mappings[row].bytes, NULL);
             sys_advise(mappings[row].at, mappings[row].bytes, MADV_WIPEONFORK);
         }
-    keepers = advising = 0;
 }
 
 uint32_t *memory_mark(void)

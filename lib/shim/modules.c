@@ -286,7 +286,8 @@ COLD bool modules_refresh(void)
 COLD void modules_may_grow(void)
 {
     word_set(&grown, 1);
-    if (rules_taught_outside()) /* code that was in no module may be in one now */
+    /* Code that was in no module may be in one now; and where the list cannot be read in the middle of a walk (rules.c), it is read before. */
+    if (rules_taught_outside() || real_facts.loader_is_libc)
         modules_touch();
 }
 

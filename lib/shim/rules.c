@@ -231,8 +231,8 @@ COLD enum ht_cut rules_learn(uintptr_t pc, bool exact, struct rule *out)
          * The loader calls on behalf of what it has just loaded. glibc's lets its own thread look at the list meanwhile; musl's before 1.2.2 would wait
          * for itself.
          */
-        if (!real_facts.loader_is_libc)
-            modules_refresh();
+        if (!real_facts.loader_is_libc && !modules_refresh())
+            return HT_CUT_BUSY; /* not for good: what is now in no module may be in one that is not yet known */
         if (!cold_run(&door, ask, &question))
             return HT_CUT_BUSY;
     }

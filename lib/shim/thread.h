@@ -284,8 +284,8 @@ INLINE struct thread *thread_enter(struct guard *guard)
     if (UNLIKELY(!t || t->guard))
         return session_off ? NULL : thread_enter_slow(guard);
     thread_set_guard(t, guard);
-    if (UNLIKELY(
-            !t->ready)) /* asked behind the guard: only there does a handler that forks leave the state as it is (hooks_fork.c) */
+    /* Asked behind the guard: only there does a handler that forks leave the state as it is (hooks_fork.c). */
+    if (UNLIKELY(!t->ready))
         return thread_enter_anew(t, guard);
     return t;
 }
