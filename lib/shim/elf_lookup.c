@@ -27,13 +27,17 @@ static uint32_t sysv_hash(const char *name)
     return hash;
 }
 
-bool elf_symbols(const ElfW(Phdr) * headers, size_t count, uintptr_t bias, struct elf_symbols *out)
+const ElfW(Dyn) * elf_dynamic(const ElfW(Phdr) * headers, size_t count, uintptr_t bias)
 {
-    const ElfW(Dyn) *dynamic = NULL;
-    *out = (struct elf_symbols){.bias = bias};
     for (size_t i = 0; i < count; i++)
         if (headers[i].p_type == PT_DYNAMIC)
-            dynamic = (const ElfW(Dyn) *)(bias + headers[i].p_vaddr);
+            return (const ElfW(Dyn) *)(bias + headers[i].p_vaddr);
+    return NULL;
+}
+
+bool elf_symbols(const ElfW(Dyn) * dynamic, uintptr_t bias, struct elf_symbols *out)
+{
+    *out = (struct elf_symbols){.bias = bias};
     if (!dynamic)
         return false;
     for (; dynamic->d_tag != DT_NULL; dynamic++) {

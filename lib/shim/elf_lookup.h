@@ -17,8 +17,11 @@ struct elf_symbols {
     const ElfW(Word) * sysv_hash;
 };
 
-/* False: the object has no dynamic symbol table (or no hash of it). */
-bool elf_symbols(const ElfW(Phdr) * headers, size_t count, uintptr_t bias, struct elf_symbols *out);
+/* NULL: none. */
+const ElfW(Dyn) * elf_dynamic(const ElfW(Phdr) * headers, size_t count, uintptr_t bias);
+
+/* False: the object has no dynamic symbol table (or no hash of it). `dynamic` may be NULL. */
+bool elf_symbols(const ElfW(Dyn) * dynamic, uintptr_t bias, struct elf_symbols *out);
 
 uint32_t elf_gnu_hash(const char *name);
 

@@ -1,6 +1,7 @@
 #include "modules.h"
 
 #include "cold.h"
+#include "loader.h"
 #include "memory.h"
 #include "real.h"
 #include "rules.h"
@@ -8,13 +9,8 @@
 #include "session.h"
 #include <common/text.h>
 #include <elf.h>
-#pragma GCC visibility push(default) /* its functions are libc's: hidden.h */
-#include <link.h>
-#pragma GCC visibility pop
 
 #define MODULES_MAX 2048
-
-extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) IMPORT;
 
 uint32_t modules_dirty = MODULES_CHANGED;
 static uint32_t grown; /* perhaps */
@@ -110,6 +106,43 @@ static void describe(const struct dl_phdr_info *info, bool first, struct ht_modu
     module->flags = row->flags;
 }
 
+/* Shell's, since there may be a thousand and more; D. E. Knuth, The Art of Computer Programming 3, 5.2.1 (8). */
+static void sort(struct module *modules, uint32_t count)
+{
+    uint32_t step = 1;
+    while (step < count / 9)
+        step = 3 * step + 1;
+    for (; step; step /= 3)
+        for (uint32_t i = step; i < count; i++) {
+            struct module moved = modules[i];
+            uint32_t j = i;
+            for (; j >= step && modules[j - step].teach.start > moved.teach.start; j -= step)
+                modules[j] = modules[j - step];
+            modules[j] = moved;
+        }
+}
+
+/* The one of a sorted list in which an address lies; NULL: none. */
+static const struct module *find_in(const struct module *modules, uint32_t count, uintptr_t address)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (modules[middle].teach.end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && address >= modules[low].teach.start ? &modules[low] : NULL;
+}
+
+static bool listed(const struct module *modules, uint32_t count, const struct module *wanted)
+{
+    const struct module *there = find_in(modules, count, wanted->teach.start);
+    return there && there->row == wanted->row && there->teach.start == wanted->teach.start &&
+           there->teach.end == wanted->teach.end;
+}
+
 static bool same_object(const struct ht_module *a, const struct ht_module *b)
 {
     if (a->build_id_bytes != b->build_id_bytes || !text_equal(a->path, b->path))
@@ -142,6 +175,11 @@ static bool has_row(const struct module *modules, uint32_t count, uint32_t row)
     return false;
 }
 
+static bool is_row_of(const struct ht_module *row, const struct ht_module *object)
+{
+    return row->state == 1 && row->start == object->start && same_object(row, object);
+}
+
 /*
  * The row of an object: the one it has, had, or a new one. A row that was filled and not yet published (install found the lock taken) counts as had;
  * one that was given away in this very reading does not, since an object can be there twice: musl tells files by their inodes.
@@ -149,9 +187,13 @@ static bool has_row(const struct module *modules, uint32_t count, uint32_t row)
 static uint32_t find_row(const struct reading *reading, struct ht_module *object)
 {
     uint32_t gone = HT_NO_MODULE;
+    const struct module *before = find_in(list, list_count, (uintptr_t)object->start);
+    if (before && before->row != HT_NO_MODULE &&
+        is_row_of(SECTION_RECORD(struct ht_module, HT_MODULES, before->row), object))
+        return before->row;
     for (uint32_t i = 0; i < rows(); i++) {
         struct ht_module *row = SECTION_RECORD(struct ht_module, HT_MODULES, i);
-        if (row->state == 1 && row->start == object->start && same_object(row, object))
+        if (is_row_of(row, object))
             return i;
         if (row->state != 1 && gone == HT_NO_MODULE && same_object(row, object) &&
             !has_row(reading->to, reading->count, i))
@@ -197,26 +239,6 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     return 0;
 }
 
-static void sort(struct module *modules, uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++) {
-        struct module moved = modules[i];
-        uint32_t j = i;
-        for (; j && modules[j - 1].teach.start > moved.teach.start; j--)
-            modules[j] = modules[j - 1];
-        modules[j] = moved;
-    }
-}
-
-static bool listed(const struct module *modules, uint32_t count, const struct module *wanted)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (modules[i].teach.start == wanted->teach.start && modules[i].row == wanted->row &&
-            modules[i].teach.end == wanted->teach.end)
-            return true;
-    return false;
-}
-
 /* Puts the new list in force, with the teacher's lock held. */
 static void install(struct module *fresh, uint32_t count)
 {
@@ -243,18 +265,61 @@ static void install(struct module *fresh, uint32_t count)
 
 COLD_STACK(door, 32u << 10, 5000);
 
+/* ---- Walks of the program's own ---- */
+
+#define WALKS_TRIES 100
+
+static uint32_t walkers; /* threads */
+/* The hook's frame; 0: this thread is not among them. */
+static __thread uintptr_t walking __attribute__((tls_model("initial-exec")));
+
+/* A walker counts itself and looks at the door; a reader shuts the door and looks at the count: one of them sees the other. */
+bool modules_walk_begins(uintptr_t frame)
+{
+    if (walking > frame)
+        return false;
+    bool counted_already = walking != 0; /* the last walk was left */
+    walking = frame;
+    if (!counted_already)
+        __atomic_fetch_add(&walkers, 1, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < door.tries && __atomic_load_n(&door.busy, __ATOMIC_SEQ_CST); i++)
+        sys_yield();
+    return true;
+}
+
+void modules_walk_ends(uintptr_t frame)
+{
+    if (walking != frame) /* a handler on another stack has walked meanwhile, and has counted this one out */
+        return;
+    walking = 0;
+    __atomic_fetch_sub(&walkers, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Behind the door: no other thread walks. A walk takes microseconds; one that takes longer may be waiting for this thread. */
+static bool nobody_walks(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < WALKS_TRIES; i++) {
+        if (__atomic_load_n(&walkers, __ATOMIC_SEQ_CST) <= (walking != 0))
+            return true;
+        sys_yield();
+    }
+    return false;
+}
+
+/* ---- The reading ---- */
+
 static void read_again(void *argument)
 {
     bool *current = argument;
     static struct reading reading;
     *current = word_acquire(&modules_dirty) == MODULES_CURRENT && !word_get(&grown); /* another thread was first */
-    if (*current)
+    if (*current || !nobody_walks())
         return;
     __atomic_exchange_n(&modules_dirty, MODULES_READING, __ATOMIC_SEQ_CST); /* what changes from now on is read again */
     __atomic_exchange_n(&grown, 0, __ATOMIC_SEQ_CST);
     reading = (struct reading){.to = list == lists[0] ? lists[1] : lists[0], .first = true};
-    if (dl_iterate_phdr)
-        dl_iterate_phdr(visit, &reading);
+    loader_walk(visit, &reading);
     if (reading.same) { /* the loader allocates for other reasons too: a thread's memory */
         word_swap(&modules_dirty, MODULES_READING, MODULES_CURRENT);
         *current = true;
@@ -308,15 +373,7 @@ void modules_let_go(void)
 
 const struct module *modules_find(uintptr_t address)
 {
-    uint32_t low = 0, high = list_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (list[middle].teach.end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < list_count && address >= list[low].teach.start ? &list[low] : NULL;
+    return find_in(list, list_count, address);
 }
 
 /* The parent's rows, while a fork child goes from its parent's file to its own. */
@@ -326,6 +383,7 @@ static uint32_t kept_count;
 void modules_keep(void)
 {
     cold_leave(&door);
+    walkers = walking != 0;
     kept_count = rows();
     kept = kept_count ? memory_map(kept_count * sizeof *kept) : NULL;
     for (uint32_t i = 0; kept && i < kept_count; i++)

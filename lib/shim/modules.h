@@ -33,7 +33,7 @@ bool modules_may_have_grown(void);
 
 /*
  * Reads the list if it may have changed. Rows of the file follow; when something was unloaded, all rules are forgotten. False: what this thread has
- * loaded or unloaded may not be known yet, because another one is reading and takes long.
+ * loaded or unloaded may not be known yet, because another one is at the list and takes long.
  * Context: cold; not from code that musl's loader called, whose lock was not recursive before 1.2.2; signals blocked inside. Calls
  * dl_iterate_phdr with no lock of ours that anyone waits for.
  */
@@ -55,5 +55,13 @@ void modules_restore(void);
  */
 bool modules_hold(void);
 void modules_let_go(void);
+
+/*
+ * Around a walk of the program's own through the loader's list (hooks_walk.c), by the hook's frame: while a thread is at it, other threads do not read the list.
+ * True: it does not lie inside another one of its thread, and its end is to be told. One that is left without that counts until its thread walks again.
+ * Context: any thread, signal-safe; waits for a reader, who is quick, and not for long.
+ */
+bool modules_walk_begins(uintptr_t frame);
+void modules_walk_ends(uintptr_t frame);
 
 #endif

@@ -2,12 +2,10 @@
 
 #include "cold.h"
 #include "elf_lookup.h"
+#include "loader.h"
 #include <common/text.h>
 #include <errno.h>
 #include <time.h>
-
-/* Everything from outside is weak and unversioned: the same file loads on old and new glibc and on musl. */
-extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *) IMPORT;
 
 struct real_facts real_facts;
 
@@ -261,6 +259,12 @@ static int absent__Fork(void)
     return real.fork();
 }
 
+static int absent_dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void *argument)
+{
+    (void)visit, (void)argument;
+    return 0;
+}
+
 /* ---- First calls: look everything up, then call what was found. ---- */
 
 #define REAL_FIRST(result, name, parameters, arguments)                                                                \
@@ -286,7 +290,7 @@ struct wanted {
 static const struct wanted wanted[] = {
 #define REAL_WANTED(result, name, parameters, arguments) {#name, (void **)&real.name, (void *)absent_##name},
     REAL_LIST(REAL_WANTED){"__errno_location", (void **)&next_errno_location, NULL},
-    {"clock_gettime", (void **)&next_clock_gettime, NULL},
+    {"clock_gettime", (void **)&next_clock_gettime, NULL}, /* where libc has none, in glibc's librt */
 };
 
 #define NEW_PLAIN (sizeof(size_t) == 8 ? "_Znwm" : "_Znwj")
@@ -309,6 +313,11 @@ static void object_range(const struct dl_phdr_info *info, uintptr_t *start, uint
             *start = MIN(*start, at);
             *end = MAX(*end, at + info->dlpi_phdr[i].p_memsz);
         }
+}
+
+static bool object_symbols(const struct dl_phdr_info *info, struct elf_symbols *object)
+{
+    return elf_symbols(elf_dynamic(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr), info->dlpi_addr, object);
 }
 
 static void note_malloc_owner(const struct dl_phdr_info *info, bool elsewhere)
@@ -349,7 +358,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
         real_facts.loader_start = start;
         real_facts.loader_bytes = end - start;
     }
-    if (!elf_symbols(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &object))
+    if (!object_symbols(info, &object))
         return 0;
     if (!search->past_shim) {
         if (!real_facts.malloc_elsewhere && elf_lookup(&object, "malloc", elf_gnu_hash("malloc")))
@@ -383,12 +392,15 @@ static void look_up(void *unused)
     search.past_shim = false;
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         search.hash[i] = elf_gnu_hash(wanted[i].name);
-    if (dl_iterate_phdr)
-        dl_iterate_phdr(visit, &search);
+    loader_walk(visit, &search);
     real_facts.loader_is_libc = real_facts.loader_bytes && search.malloc_owner == real_facts.loader_start;
     real_facts.own_new = search.new_owner && search.new_owner == search.malloc_owner;
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         __atomic_store_n(wanted[i].slot, search.found[i] ? search.found[i] : wanted[i].absent, __ATOMIC_RELEASE);
+    /* Not one that tells another time (libfaketime), nor one that may allocate, or wait for a lock. */
+    void *clock = loader_libc("clock_gettime");
+    if (clock)
+        __atomic_store_n((void **)&next_clock_gettime, clock, __ATOMIC_RELEASE);
 }
 
 COLD_STACK(door, 32u << 10, 1);
@@ -419,7 +431,7 @@ static int visit_single(struct dl_phdr_info *info, size_t size, void *argument)
         single->past_shim = true;
         return 0;
     }
-    if (!single->past_shim || !elf_symbols(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &object))
+    if (!single->past_shim || !object_symbols(info, &object))
         return 0;
     single->found = elf_lookup(&object, single->name, single->hash);
     single->owner = start;
@@ -431,8 +443,7 @@ void *real_lookup(const char *name, uintptr_t *owner_start)
     struct single single = {.name = name, .hash = elf_gnu_hash(name)};
     if (!real_facts.shim_end)
         real_init();
-    if (dl_iterate_phdr)
-        dl_iterate_phdr(visit_single, &single);
+    loader_walk(visit_single, &single);
     if (owner_start)
         *owner_start = single.owner;
     return single.found;

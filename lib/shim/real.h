@@ -67,6 +67,12 @@
     REAL(int, fork, (void), ())                                                                                        \
     REAL(int, _Fork, (void), ())
 
+struct dl_phdr_info;
+
+/* Passed through, to know when a thread has the loader's lock. */
+#define REAL_WALK_LIST(REAL)                                                                                           \
+    REAL(int, dl_iterate_phdr, (int (*visit)(struct dl_phdr_info *, size_t, void *), void *argument), (visit, argument))
+
 #define REAL_LIST(REAL)                                                                                                \
     REAL_MALLOC_LIST(REAL)                                                                                             \
     REAL_JEMALLOC_LIST(REAL, )                                                                                         \
@@ -76,7 +82,8 @@
     REAL_PREFIXED_LIST(REAL, _rjem_)                                                                                   \
     REAL_MAP_LIST(REAL)                                                                                                \
     REAL_SECCOMP_LIST(REAL)                                                                                            \
-    REAL_FORK_LIST(REAL)
+    REAL_FORK_LIST(REAL)                                                                                               \
+    REAL_WALK_LIST(REAL)
 
 struct real {
 #define REAL_FIELD(result, name, parameters, arguments) result(*name) parameters;

@@ -17,7 +17,8 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     (void)size;
     if (!strstr(info->dlpi_name, wanted->path))
         return 0;
-    wanted->found = elf_symbols(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &wanted->symbols);
+    wanted->found = elf_symbols(elf_dynamic(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr), info->dlpi_addr,
+                                &wanted->symbols);
     wanted->path = info->dlpi_name;
     return 1;
 }
@@ -131,8 +132,9 @@ START_TEST(no_dynamic_section)
 {
     struct elf_symbols symbols;
     const ElfW(Phdr) headers[] = {{.p_type = PT_LOAD, .p_memsz = 100}};
-    ck_assert(!elf_symbols(headers, 1, 0, &symbols));
-    ck_assert(!elf_symbols(headers, 0, 0, &symbols));
+    ck_assert_ptr_null(elf_dynamic(headers, 1, 0));
+    ck_assert_ptr_null(elf_dynamic(headers, 0, 0));
+    ck_assert(!elf_symbols(NULL, 0, &symbols));
 }
 END_TEST
 

@@ -11,6 +11,7 @@
 #include <shim/session.h>
 #include <dlfcn.h>
 #include <link.h>
+#include <pthread.h>
 
 /* ---- What the module list asks ---- */
 
@@ -247,6 +248,33 @@ START_TEST(a_filesystem_that_is_full)
 }
 END_TEST
 
+static void *walk_once(void *frame)
+{
+    ck_assert(modules_walk_begins((uintptr_t)frame));
+    return NULL;
+}
+
+START_TEST(walks_of_the_program)
+{
+    pthread_t other;
+    begin(100, 100 * sizeof(struct ht_module));
+    ck_assert(modules_walk_begins(1000));
+    ck_assert(!modules_walk_begins(900)); /* in the callback */
+    ck_assert(refresh());
+    modules_walk_ends(1000);
+    ck_assert(modules_walk_begins(1000)); /* and is left */
+    ck_assert(modules_walk_begins(1100)); /* nobody is inside any more */
+    modules_walk_ends(1100);
+    ck_assert_int_eq(pthread_create(&other, NULL, walk_once, (void *)1000), 0); /* and never ends */
+    pthread_join(other, NULL);
+    ck_assert(!refresh());
+    ck_assert_uint_eq(modules_dirty, MODULES_CHANGED);
+    modules_keep(); /* that thread is not in a fork child */
+    modules_restore();
+    ck_assert(refresh());
+}
+END_TEST
+
 START_TEST(a_fork_child_keeps_them)
 {
     begin(100, 100 * sizeof(struct ht_module));
@@ -278,4 +306,4 @@ END_TEST
 
 SUITE("modules", everything_that_is_loaded, build_ids_as_readelf_prints_them, nothing_is_read_when_nothing_changed,
       a_library_that_comes_and_goes, rules_from_outside_any_module, rules_that_are_busy, a_table_that_is_too_small,
-      a_filesystem_that_is_full, a_fork_child_keeps_them, a_fork_child_with_a_smaller_table)
+      a_filesystem_that_is_full, walks_of_the_program, a_fork_child_keeps_them, a_fork_child_with_a_smaller_table)
