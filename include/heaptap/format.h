@@ -203,7 +203,7 @@ enum ht_cut {
     HT_CUT_NO_TABLE,  /* the code has no unwind table */
     HT_CUT_REFUSED,   /* its table says something that a rule cannot hold */
     HT_CUT_MEMORY,    /* the next word lies outside readable memory of the stack */
-    HT_CUT_BUSY,      /* another thread was teaching: the rule was not yet known */
+    HT_CUT_BUSY,      /* another thread was teaching, or at the list of modules: the rule was not yet known */
     HT_CUT_FROZEN,    /* the rule was not known and no system call may be made (seccomp) */
     HT_CUT_FULL,      /* the table of rules, places or nodes is full */
     HT_CUTS
@@ -258,7 +258,7 @@ struct ht_site {
     X(CUT_NO_TABLE, "cut-no-table", "stacks cut: code without unwind table")                                           \
     X(CUT_REFUSED, "cut-refused", "stacks cut: unwind table not usable as a rule")                                     \
     X(CUT_MEMORY, "cut-memory", "stacks cut: stack memory not readable")                                               \
-    X(CUT_BUSY, "cut-busy", "stacks cut: another thread was reading unwind tables")                                    \
+    X(CUT_BUSY, "cut-busy", "stacks cut: another thread was at the unwind tables or the list of libraries")            \
     X(CUT_FROZEN, "cut-frozen", "stacks cut: system calls forbidden by a seccomp filter")                              \
     X(CUT_FULL, "cut-full", "stacks cut: tables full")                                                                 \
     X(GUARD_CLEARED, "guard-cleared", "hooks left by longjmp, exception or cancellation")                              \

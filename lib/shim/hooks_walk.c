@@ -1,17 +1,14 @@
-/*
- * dl_iterate_phdr, passed through. What a program does for each object, it does with the loader's lock held; if that waits for a thread that is in malloc, it must
- * not find us waiting there for the lock. So while a thread walks, no other one reads the list for us (modules.c).
- */
+/* dl_iterate_phdr, passed through: walks.h says what for. */
 #include "hooks.h"
 
-#include "modules.h"
+#include "walks.h"
 
 HOOK(int, dl_iterate_phdr, (int (*visit)(struct dl_phdr_info *, size_t, void *), void *argument))
 {
     uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    bool outermost = modules_walk_begins(frame);
+    struct thread *t = walks_begin(frame);
     int result = real.dl_iterate_phdr(visit, argument);
-    if (outermost)
-        modules_walk_ends(frame);
+    if (t)
+        walks_end(t, frame);
     return result;
 }

@@ -18,21 +18,29 @@ static void *find(const struct elf_symbols *object, const char *name)
     return elf_lookup(object, name, elf_gnu_hash(name));
 }
 
-/* libc's symbol table, which stays where it is. Threads that look for it at the same time find the same. */
+/*
+ * libc's symbol table, which stays where it is. Others define some of its names, to stand in front of it: it comes last. Threads that look for it at the same
+ * time find the same.
+ */
 static const struct elf_symbols *libc_symbols(void)
 {
     static struct elf_symbols libc;
     static uint32_t known;
     const struct link_map *object = word_acquire(&known) ? NULL : objects();
+    bool surely = false;
     for (uint32_t i = 0; object && i < OBJECTS_MAX; i++, object = object->l_next) {
         struct elf_symbols symbols;
-        if (!elf_symbols(object->l_ld, object->l_addr, &symbols) || !find(&symbols, "__libc_start_main"))
+        if (!elf_symbols(object->l_ld, object->l_addr, &symbols) || !find(&symbols, "dl_iterate_phdr"))
             continue;
+        bool starts = find(&symbols, "__libc_start_main");
+        if (surely && !starts)
+            continue;
+        surely |= starts;
         libc = symbols;
-        word_publish(&known, 1);
-        break;
     }
-    return word_acquire(&known) ? &libc : NULL;
+    if (libc.symbols)
+        word_publish(&known, 1);
+    return libc.symbols ? &libc : NULL;
 }
 
 void *loader_libc(const char *name)

@@ -7,6 +7,7 @@
 #include "rules.h"
 #include "section.h"
 #include "session.h"
+#include "walks.h"
 #include <common/text.h>
 #include <elf.h>
 
@@ -265,61 +266,18 @@ static void install(struct module *fresh, uint32_t count)
 
 COLD_STACK(door, 32u << 10, 5000);
 
-/* ---- Walks of the program's own ---- */
-
-#define WALKS_TRIES 100
-
-static uint32_t walkers; /* threads */
-/* The hook's frame; 0: this thread is not among them. */
-static __thread uintptr_t walking __attribute__((tls_model("initial-exec")));
-
-/* A walker counts itself and looks at the door; a reader shuts the door and looks at the count: one of them sees the other. */
-bool modules_walk_begins(uintptr_t frame)
-{
-    if (walking > frame)
-        return false;
-    bool counted_already = walking != 0; /* the last walk was left */
-    walking = frame;
-    if (!counted_already)
-        __atomic_fetch_add(&walkers, 1, __ATOMIC_SEQ_CST);
-    for (uint32_t i = 0; i < door.tries && __atomic_load_n(&door.busy, __ATOMIC_SEQ_CST); i++)
-        sys_yield();
-    return true;
-}
-
-void modules_walk_ends(uintptr_t frame)
-{
-    if (walking != frame) /* a handler on another stack has walked meanwhile, and has counted this one out */
-        return;
-    walking = 0;
-    __atomic_fetch_sub(&walkers, 1, __ATOMIC_SEQ_CST);
-}
-
-/* Behind the door: no other thread walks. A walk takes microseconds; one that takes longer may be waiting for this thread. */
-static bool nobody_walks(void)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    for (uint32_t i = 0; i < WALKS_TRIES; i++) {
-        if (__atomic_load_n(&walkers, __ATOMIC_SEQ_CST) <= (walking != 0))
-            return true;
-        sys_yield();
-    }
-    return false;
-}
-
-/* ---- The reading ---- */
-
 static void read_again(void *argument)
 {
     bool *current = argument;
     static struct reading reading;
     *current = word_acquire(&modules_dirty) == MODULES_CURRENT && !word_get(&grown); /* another thread was first */
-    if (*current || !nobody_walks())
+    if (*current || !walks_keep_out())
         return;
     __atomic_exchange_n(&modules_dirty, MODULES_READING, __ATOMIC_SEQ_CST); /* what changes from now on is read again */
     __atomic_exchange_n(&grown, 0, __ATOMIC_SEQ_CST);
     reading = (struct reading){.to = list == lists[0] ? lists[1] : lists[0], .first = true};
     loader_walk(visit, &reading);
+    walks_let_in();
     if (reading.same) { /* the loader allocates for other reasons too: a thread's memory */
         word_swap(&modules_dirty, MODULES_READING, MODULES_CURRENT);
         *current = true;
@@ -383,7 +341,7 @@ static uint32_t kept_count;
 void modules_keep(void)
 {
     cold_leave(&door);
-    walkers = walking != 0;
+    walks_anew();
     kept_count = rows();
     kept = kept_count ? memory_map(kept_count * sizeof *kept) : NULL;
     for (uint32_t i = 0; kept && i < kept_count; i++)

@@ -56,12 +56,4 @@ void modules_restore(void);
 bool modules_hold(void);
 void modules_let_go(void);
 
-/*
- * Around a walk of the program's own through the loader's list (hooks_walk.c), by the hook's frame: while a thread is at it, other threads do not read the list.
- * True: it does not lie inside another one of its thread, and its end is to be told. One that is left without that counts until its thread walks again.
- * Context: any thread, signal-safe; waits for a reader, who is quick, and not for long.
- */
-bool modules_walk_begins(uintptr_t frame);
-void modules_walk_ends(uintptr_t frame);
-
 #endif

@@ -5,6 +5,7 @@
 #include "session.h"
 #include "slots.h"
 #include "stack.h"
+#include "walks.h"
 
 #define THREADS_MAX 8192
 #define ADOPT_TRIES 16u
@@ -20,6 +21,11 @@ uint32_t session_off;
 /* All states there are. A static array: in a fork child the states are zero, their addresses are not. */
 static struct thread *threads[THREADS_MAX];
 static uint32_t thread_count;
+
+struct thread *thread_state(uint32_t i)
+{
+    return i < MIN(word_get(&thread_count), THREADS_MAX) ? __atomic_load_n(&threads[i], __ATOMIC_ACQUIRE) : NULL;
+}
 
 uint32_t thread_take_nested(struct thread *t, const void *own)
 {
@@ -63,6 +69,7 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     if (t->guard)
         forget(t);
     t->guard = NULL;
+    walks_forget(t);
     t->stack = (struct stack){0, 0};
     t->clock_left = 0;
     t->clock_interval = 0;

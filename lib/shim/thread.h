@@ -173,6 +173,7 @@ struct thread {
     bool old_known;                    /* a realloc has taken out `old` */
     struct live_block old;
 
+    uintptr_t walking; /* where it walks through the loader's list (walks.h); 0: it does not */
     struct walk walk;
     struct live_block stale; /* that record.c is about */
     struct maps_taken taken;
@@ -297,6 +298,9 @@ INLINE void thread_leave(struct thread *t, struct guard *guard)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     guard->cookie = 0;
 }
+
+/* All states there are, one after the other, also those of threads that have ended; NULL: no more. */
+struct thread *thread_state(uint32_t i);
 
 /* Empties `nested` and returns how many blocks in it are not `own`. Context: signal-safe; what a handler adds meanwhile stays for the next time. */
 uint32_t thread_take_nested(struct thread *t, const void *own);

@@ -9,9 +9,9 @@
 #include <shim/real.h>
 #include <shim/rules.h>
 #include <shim/session.h>
+#include <shim/walks.h>
 #include <dlfcn.h>
 #include <link.h>
-#include <pthread.h>
 
 /* ---- What the module list asks ---- */
 
@@ -38,6 +38,28 @@ void rules_forget(void)
 bool rules_taught_outside(void)
 {
     return taught_outside;
+}
+
+static bool walking, inside;
+static unsigned readings;
+
+bool walks_keep_out(void)
+{
+    ck_assert(!inside);
+    inside = !walking;
+    return inside;
+}
+
+void walks_let_in(void)
+{
+    ck_assert(inside);
+    inside = false;
+    readings++;
+}
+
+void walks_anew(void)
+{
+    inside = false;
 }
 
 /* ---- The tests ---- */
@@ -248,30 +270,19 @@ START_TEST(a_filesystem_that_is_full)
 }
 END_TEST
 
-static void *walk_once(void *frame)
+START_TEST(a_walk_of_the_program)
 {
-    ck_assert(modules_walk_begins((uintptr_t)frame));
-    return NULL;
-}
-
-START_TEST(walks_of_the_program)
-{
-    pthread_t other;
     begin(100, 100 * sizeof(struct ht_module));
-    ck_assert(modules_walk_begins(1000));
-    ck_assert(!modules_walk_begins(900)); /* in the callback */
     ck_assert(refresh());
-    modules_walk_ends(1000);
-    ck_assert(modules_walk_begins(1000)); /* and is left */
-    ck_assert(modules_walk_begins(1100)); /* nobody is inside any more */
-    modules_walk_ends(1100);
-    ck_assert_int_eq(pthread_create(&other, NULL, walk_once, (void *)1000), 0); /* and never ends */
-    pthread_join(other, NULL);
+    ck_assert_uint_eq(readings, 1);
+    walking = true;
+    void *handle = load(SAMPLE_GNU);
     ck_assert(!refresh());
-    ck_assert_uint_eq(modules_dirty, MODULES_CHANGED);
-    modules_keep(); /* that thread is not in a fork child */
-    modules_restore();
-    ck_assert(refresh());
+    ck_assert_ptr_null(modules_find((uintptr_t)dlsym(handle, "sample_plain")));
+    walking = false;
+    ck_assert(modules_refresh()); /* nobody has to say so again */
+    ck_assert_ptr_nonnull(row_of(dlsym(handle, "sample_plain")));
+    ck_assert_uint_eq(readings, 2);
 }
 END_TEST
 
@@ -306,4 +317,4 @@ END_TEST
 
 SUITE("modules", everything_that_is_loaded, build_ids_as_readelf_prints_them, nothing_is_read_when_nothing_changed,
       a_library_that_comes_and_goes, rules_from_outside_any_module, rules_that_are_busy, a_table_that_is_too_small,
-      a_filesystem_that_is_full, walks_of_the_program, a_fork_child_keeps_them, a_fork_child_with_a_smaller_table)
+      a_filesystem_that_is_full, a_walk_of_the_program, a_fork_child_keeps_them, a_fork_child_with_a_smaller_table)

@@ -1,0 +1,108 @@
+#include "walks.h"
+
+#define WALKER_TRIES 5000u
+#define READER_TRIES 100u
+#define SAME_STACK (16u << 20) /* frames further apart than this are not compared */
+
+static uint32_t walkers; /* threads with a walk; each says itself where: thread.walking */
+static uint32_t reading;
+
+static struct thread *state_of_this(void)
+{
+    if (!thread_self) {
+        struct guard guard;
+        struct thread *t = thread_enter(&guard);
+        if (t)
+            thread_leave(t, &guard);
+    }
+    return thread_self;
+}
+
+static void count(uint32_t change)
+{
+    __atomic_fetch_add(&walkers, change, __ATOMIC_SEQ_CST);
+}
+
+static bool somebody_reads(void)
+{
+    return __atomic_load_n(&reading, __ATOMIC_SEQ_CST);
+}
+
+struct thread *walks_begin(uintptr_t frame)
+{
+    struct thread *t = state_of_this();
+    if (!t || t->guard || t->walking > frame)
+        return NULL;
+    walks_forget(t); /* the one before was left */
+    t->walk.at.reg[0] = frame;
+    __atomic_store_n(&t->walking, frame, __ATOMIC_SEQ_CST);
+    count(1);
+    for (uint32_t i = 0; i < WALKER_TRIES && somebody_reads(); i++) {
+        count(-1u);
+        while (i < WALKER_TRIES && somebody_reads()) {
+            sys_yield();
+            i++;
+        }
+        count(1);
+    }
+    return t;
+}
+
+/* Not if a handler on another stack has walked meanwhile, and has forgotten this walk. */
+void walks_end(struct thread *t, uintptr_t frame)
+{
+    if (frame && __atomic_compare_exchange_n(&t->walking, &frame, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        count(-1u);
+}
+
+void walks_forget(struct thread *t)
+{
+    walks_end(t, __atomic_load_n(&t->walking, __ATOMIC_RELAXED));
+}
+
+/* It allocates further out than it walks, or it is gone. */
+static bool is_over(const struct thread *t, uintptr_t frame)
+{
+    uintptr_t last = __atomic_load_n(&t->walk.at.reg[0], __ATOMIC_RELAXED);
+    uint32_t owner = word_get(&t->owner);
+    return (last > frame && last - frame < SAME_STACK) ||
+           (owner && !sys_frozen() && !sys_thread_exists(sys_pid(), owner));
+}
+
+static void forget_what_is_over(void)
+{
+    struct thread *t;
+    for (uint32_t i = 0; (t = thread_state(i)); i++) {
+        uintptr_t frame = __atomic_load_n(&t->walking, __ATOMIC_RELAXED);
+        if (frame && t != thread_self && is_over(t, frame))
+            walks_end(t, frame);
+    }
+}
+
+static bool others_walk(void)
+{
+    return __atomic_load_n(&walkers, __ATOMIC_SEQ_CST) > (thread_self && thread_self->walking);
+}
+
+bool walks_keep_out(void)
+{
+    __atomic_store_n(&reading, 1, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < READER_TRIES && others_walk(); i++)
+        sys_yield();
+    if (others_walk())
+        forget_what_is_over();
+    if (!others_walk())
+        return true;
+    walks_let_in();
+    return false;
+}
+
+void walks_let_in(void)
+{
+    __atomic_store_n(&reading, 0, __ATOMIC_SEQ_CST);
+}
+
+void walks_anew(void)
+{
+    walkers = reading = 0;
+}
