@@ -112,7 +112,7 @@ static bool dump(const struct options *options, FILE *out, struct err *err)
         err_set(err, "%s: process %u %s, so there is no exit view; use --view inuse", reader.path, reader.header.pid,
                 reader.process == READER_RUNNING
                     ? "has not ended"
-                    : "may still run: its file does not say enough, or it is of another PID namespace");
+                    : "may still run: it is of another PID namespace or machine, or its file does not say enough");
         reader_close(&reader);
         return false;
     }

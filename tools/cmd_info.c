@@ -38,7 +38,7 @@ static const char *process_words(const struct profile *profile)
     if (profile->process == READER_RUNNING)
         return "running";
     if (profile->process == READER_UNKNOWN)
-        return "unknown whether it runs (another PID namespace)";
+        return "unknown whether it runs (another PID namespace or machine)";
     return profile->header.state == HT_STATE_EXITING ? "exited" : "ended without exit(): killed, _exit or exec";
 }
 

@@ -109,6 +109,7 @@ enum ht_state {
 #define HT_FLAG_FROZEN 0x4u            /* a seccomp filter is in force: no system call is made any more */
 #define HT_FLAG_NO_TABLES 0x8u         /* built without a teacher: stacks have one frame */
 #define HT_FLAG_MALLOC_ELSEWHERE 0x10u /* the program's malloc resolves to malloc_owner, not to heaptap */
+#define HT_FLAG_ONE_KERNEL 0x20u       /* boot_id is the kernel's own, and no other can reach where the file was made */
 
 /* Offset 0. 4096 bytes. Text fields are NUL-terminated, cut when too long, and may hold any byte. */
 struct ht_header {

@@ -1,22 +1,37 @@
 #include "process.h"
 
+#include <common/one_kernel.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+/* Magic number of the filesystem that a file lies on; 0: unknown. */
+static uint32_t filesystem_of(int fd)
+{
+    struct statfs fs;
+    return fd >= 0 && fstatfs(fd, &fs) == 0 ? (uint32_t)fs.f_type : 0;
+}
+
+static size_t slurp_fd(int fd, char *to, size_t capacity)
+{
+    ssize_t bytes = fd < 0 ? -1 : read(fd, to, capacity - 1);
+    to[bytes > 0 ? bytes : 0] = 0;
+    return bytes > 0 ? (size_t)bytes : 0;
+}
 
 /* Reads the beginning of a small file of /proc. Returns its length, 0 if there is none. */
 static size_t slurp(const char *path, char *to, size_t capacity)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t bytes = fd < 0 ? -1 : read(fd, to, capacity - 1);
+    size_t bytes = slurp_fd(fd, to, capacity);
     if (fd >= 0)
         close(fd);
-    to[bytes > 0 ? bytes : 0] = 0;
-    return bytes > 0 ? (size_t)bytes : 0;
+    return bytes;
 }
 
 uint64_t process_start_ticks(uint32_t pid)
@@ -56,16 +71,28 @@ uint64_t process_rss_anon(uint32_t pid)
     return line && sscanf(line, "\nRssAnon: %llu", &kib) == 1 ? kib * 1024 : 0;
 }
 
-enum reader_process process_state(const struct ht_header *header)
+/* The boot id that this process is shown. True: it is the kernel's own. */
+static bool read_boot_id(char id[64])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    bool own = slurp_fd(fd, id, 64) && one_kernel_wrote_boot_id(filesystem_of(fd));
+    id[strcspn(id, "\n")] = 0;
+    if (fd >= 0)
+        close(fd);
+    return own;
+}
+
+enum reader_process process_state(const struct ht_header *header, int fd)
 {
     char boot[64];
     struct stat namespace;
-    size_t length = slurp("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
-    if (length && boot[length - 1] == '\n')
-        boot[length - 1] = 0;
-    if (length && header->boot_id[0] && strcmp(boot, header->boot_id) != 0)
-        return READER_ENDED;
-    if (!header->boot_id[0] || !header->pid_namespace || stat("/proc/self/ns/pid", &namespace) != 0 ||
+    bool own = read_boot_id(boot);
+    if (!boot[0] || !header->boot_id[0])
+        return READER_UNKNOWN;
+    if (strcmp(boot, header->boot_id) != 0)
+        return own && header->flags & HT_FLAG_ONE_KERNEL && one_kernel_has(filesystem_of(fd)) ? READER_ENDED
+                                                                                              : READER_UNKNOWN;
+    if (!header->pid_namespace || stat("/proc/self/ns/pid", &namespace) != 0 ||
         namespace.st_ino != header->pid_namespace)
         return READER_UNKNOWN;
     uint64_t ticks = process_start_ticks(header->pid);

@@ -6,8 +6,11 @@
 
 #include <sys/types.h>
 
-/* Compares boot, PID namespace, PID and start time. */
-enum reader_process process_state(const struct ht_header *header);
+/*
+ * Compares boot, PID namespace, PID and start time. A process of another boot has ended if no other kernel than this one can reach the file (open as `fd`),
+ * nor could another than its own where it was made: else it may be another machine's, or a container's that was shown a boot id of its own.
+ */
+enum reader_process process_state(const struct ht_header *header, int fd);
 
 /* Field 22 of /proc/PID/stat; 0: no such process. */
 uint64_t process_start_ticks(uint32_t pid);

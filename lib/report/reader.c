@@ -214,7 +214,7 @@ static bool begin(struct reader *reader, int fd, const char *path, struct err *e
         return false;
     reader->owner = stat.st_uid;
     reader->file_bytes = (uint64_t)stat.st_size;
-    reader->process = process_state(&reader->header);
+    reader->process = process_state(&reader->header, fd);
     return check_sections(&reader->header, reader->file_bytes, path, err);
 }
 
@@ -276,7 +276,7 @@ bool reader_peek_fd(struct reader_summary *summary, int fd, const char *path, st
         return false;
     summary->owner = stat.st_uid;
     summary->data_bytes = (uint64_t)stat.st_blocks * 512;
-    summary->process = process_state(&summary->header);
+    summary->process = process_state(&summary->header, fd);
     return true;
 }
 

@@ -20,7 +20,7 @@
 enum reader_process {
     READER_ENDED,   /* certainly gone */
     READER_RUNNING, /* certainly there: same boot, PID namespace, PID and start time */
-    READER_UNKNOWN  /* another PID namespace, or the file does not say enough. Treated as running where that is safer */
+    READER_UNKNOWN /* another PID namespace or machine, or the file does not say enough. Treated as running where that is safer */
 };
 
 struct reader_section {

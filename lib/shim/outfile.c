@@ -2,6 +2,7 @@
 
 #include "outfile_keep.h"
 #include "sys.h"
+#include <common/one_kernel.h>
 #include <common/text.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -144,6 +145,7 @@ static long place(const struct config *config, const struct name *name, const ch
         if (!sys_statfs((int)directory_fd, &fs)) {
             out->free_bytes = fs.free_bytes;
             out->memory_backed = is_memory(fs.type);
+            out->one_kernel = one_kernel_has(fs.type);
         }
         if ((rules & PLACE_MEMORY) && !out->memory_backed) {
             fd = -NOT_MEMORY;

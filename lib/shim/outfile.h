@@ -13,6 +13,7 @@ struct outfile {
     char path[320];      /* absolute unless HEAPTAP_OUT or HEAPTAP_DIR is not */
     uint64_t free_bytes; /* of its filesystem */
     bool memory_backed;  /* tmpfs, ramfs or hugetlbfs */
+    bool one_kernel;     /* its filesystem is one that no other kernel can reach: common/one_kernel.h */
     char problem[160];   /* why there is no file, or not where it was asked for; empty: all is well */
 };
 
@@ -24,8 +25,10 @@ struct outfile {
  *          of this user and program beyond the newest config->keep are removed, and when files_max or bytes_max of this user would
  *          be passed, the oldest dead ones of any program. Still too many: no file. Nothing under a pattern of
  *          HEAPTAP_OUT is ever removed; there files_max only says when no more are made.
- *          Dead: a buffer (magic) of this PID namespace and boot whose process (pid and start_ticks) is gone. A file
- *          that is not certainly dead and ours is never touched. A file of another boot may be another machine's.
+ *          Dead: a buffer (magic) of this PID namespace and boot whose process (pid and start_ticks) is gone; or of another
+ *          boot, if both it and this process say that no other kernel can reach their files (HT_FLAG_ONE_KERNEL): else it may be
+ *          another machine's, or a container's that was shown a boot id of its own. A file that is not certainly dead and ours is
+ *          never touched.
  *          A name that exists gets .1, .2, up to .999. Names that cannot be ours (other owners, links, FIFOs, no
  *          buffers) change nothing.
  * forked:  the process is a fork child: never takes a name without its PID.
@@ -40,8 +43,8 @@ bool outfile_create(const struct config *config, uint32_t pid, bool forked, stru
 uint64_t outfile_start_ticks(uint32_t pid);
 /* Inode of this process's PID namespace; 0: unknown. */
 uint64_t outfile_pid_namespace(void);
-/* boot_id of ht_header, padded with NULs; empty: unknown. */
-void outfile_boot_id(char id[40]);
+/* boot_id of ht_header, padded with NULs; empty: unknown. True: it is the kernel's own, not one that a container was shown. */
+bool outfile_boot_id(char id[40]);
 
 /*
  * The budget in bytes: what was asked for; else 1/64 of the least of RAM, the cgroup's memory limit (v1 and v2, all

@@ -2,7 +2,9 @@
 #include "outfile.h"
 
 #include "sys.h"
+#include <common/one_kernel.h>
 #include <common/text.h>
+#include <linux/fcntl.h>
 
 uint64_t outfile_start_ticks(uint32_t pid)
 {
@@ -47,10 +49,16 @@ uint64_t outfile_pid_namespace(void)
     return inode;
 }
 
-void outfile_boot_id(char id[40])
+bool outfile_boot_id(char id[40])
 {
-    long length = sys_read_file("/proc/sys/kernel/random/boot_id", id, 40);
+    struct sys_fs fs = {0};
+    long fd = sys_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+    long length = fd >= 0 ? sys_read((int)fd, id, 40) : 0;
+    bool own = length > 0 && !sys_statfs((int)fd, &fs) && one_kernel_wrote_boot_id(fs.type);
+    if (fd >= 0)
+        sys_close((int)fd);
     for (size_t i = 0; i < 40; i++)
         if ((long)i >= MIN(length, 39) || id[i] == '\n')
             id[i] = 0;
+    return own;
 }

@@ -2,6 +2,7 @@
 
 #include "outfile.h"
 #include "sys.h"
+#include <common/one_kernel.h>
 #include <common/text.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -32,10 +33,12 @@ static struct scan {
     uint32_t count;      /* names that match, of anybody, as far as they have room here */
     uint32_t count_same; /* of these, of this program */
     const char *directory;
-    bool identity_known; /* the next four are read only when a file is looked at */
+    uint32_t filesystem; /* of the directory, as statfs(2) says */
+    bool identity_known; /* the next five are read only when a file is looked at */
     uint32_t uid;
     uint64_t pid_namespace;
     bool proc_is_ours; /* /proc shows our PID namespace */
+    bool one_kernel;   /* no other kernel than the one with this boot_id can reach the directory */
     char boot_id[40];
     char glob[1024];        /* of a name ... */
     char glob_number[1024]; /* ... and with what makes it new behind it */
@@ -121,14 +124,23 @@ static void read_names(int directory_fd)
 
 /* ---- What a file is ---- */
 
-/* The header is a file's word: nothing in it is trusted but to say "not dead". */
+static bool is_of_this_boot(const struct ht_header *header)
+{
+    size_t same = 0;
+    while (same < sizeof scan.boot_id && scan.boot_id[same] == header->boot_id[same])
+        same++;
+    return same == sizeof scan.boot_id;
+}
+
+/* The header is a file's word, though a file of this user: where it does not say enough, the process is not dead. */
 static bool is_gone(const struct ht_header *header)
 {
+    if (!header->boot_id[0])
+        return false;
+    if (!is_of_this_boot(header))
+        return scan.one_kernel && header->flags & HT_FLAG_ONE_KERNEL;
     if (!header->pid || header->pid > INT32_MAX || !scan.pid_namespace || header->pid_namespace != scan.pid_namespace)
         return false;
-    for (size_t i = 0; i < sizeof scan.boot_id; i++)
-        if (!*scan.boot_id || scan.boot_id[i] != header->boot_id[i])
-            return false;
     if (!sys_process_exists((long)header->pid))
         return true;
     /* Something has the number now. It is another process if it began at another time. */
@@ -180,7 +192,7 @@ static void read_identity(void)
     scan.uid = (uint32_t)sys_uid();
     scan.pid_namespace = outfile_pid_namespace();
     scan.proc_is_ours = outfile_start_ticks((uint32_t)sys_pid()) != 0;
-    outfile_boot_id(scan.boot_id);
+    scan.one_kernel = outfile_boot_id(scan.boot_id) && one_kernel_has(scan.filesystem);
 }
 
 static void look_at_all(bool same_program)
@@ -238,6 +250,7 @@ bool outfile_keep(const struct config *config, int directory_fd, const char *dir
     scan.count = scan.count_same = 0;
     scan.identity_known = false; /* there may have been a fork */
     scan.directory = directory;
+    scan.filesystem = fs->type;
     make_glob(pattern, &glob);
     text_append(&glob_number, scan.glob);
     text_append(&glob_number, ".*");

@@ -163,18 +163,14 @@ static bool open_file(uint64_t *budget)
 
 /* ---- Identity ---- */
 
-static void read_text(const char *path, char *to, size_t capacity, char nul)
+static void read_command(char *to, size_t capacity)
 {
-    long fd = sys_open(path, O_RDONLY, 0);
-    long bytes = fd >= 0 ? sys_read((int)fd, to, capacity - 1) : 0;
-    if (fd >= 0)
-        sys_close((int)fd);
-    bytes = MAX(bytes, 0);
+    long bytes = MAX(sys_read_file("/proc/self/cmdline", to, capacity - 1), 0);
     while (bytes && (to[bytes - 1] == 0 || to[bytes - 1] == '\n'))
         bytes--;
     for (long i = 0; i < bytes; i++)
         if (!to[i])
-            to[i] = nul;
+            to[i] = ' ';
     to[bytes] = 0;
 }
 
@@ -195,13 +191,14 @@ static void identify(uint64_t budget, uint64_t fork_events)
     header->start_ticks = outfile_start_ticks(header->pid);
     header->start_realtime_ns = real_clock_wall();
     header->start_monotonic_ns = real_clock_coarse();
-    read_text("/proc/sys/kernel/random/boot_id", header->boot_id, sizeof header->boot_id, ' ');
-    read_text("/proc/self/cmdline", header->command, sizeof header->command, ' ');
+    bool own_boot_id = outfile_boot_id(header->boot_id);
+    read_command(header->command, sizeof header->command);
     text_copy(header->shim_version, sizeof header->shim_version, HEAPTAP_VERSION);
     text_copy(header->exe, sizeof header->exe, config.exe);
     text_copy(header->only, sizeof header->only, config.only);
     text_copy(header->malloc_owner, sizeof header->malloc_owner, real_facts.malloc_owner);
     header->flags |= real_facts.malloc_elsewhere ? HT_FLAG_MALLOC_ELSEWHERE : 0;
+    header->flags |= own_boot_id && outfile.one_kernel ? HT_FLAG_ONE_KERNEL : 0;
     header->budget_bytes = budget;
     header->depth_max = config.depth_max;
     header->ring_blocks = section[HT_RING].capacity;

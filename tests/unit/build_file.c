@@ -197,6 +197,7 @@ void build_event(struct build *build, struct build_event event)
 
 static void example_header(struct build *build)
 {
+    build_u32(build, HEADER(flags), HT_FLAG_ONE_KERNEL); /* with a boot id that is not this one's: it has ended */
     build_u32(build, HEADER(pid), 4242);
     build_u32(build, HEADER(parent_pid), 4000);
     build_u32(build, HEADER(uid), 1000);
