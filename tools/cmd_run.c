@@ -1,3 +1,4 @@
+#include "run_merge.h"
 #include "run_results.h"
 #include "tool.h"
 
@@ -26,7 +27,8 @@ const char help_run[] =
     "dump\n"
     "      --merge          all processes in OUT: pprof with the labels exe and pid; .folded, .html and .json with a "
     "frame\n"
-    "                       PROGRAM[PID] at the root of their stacks\n"
+    "                       PROGRAM[PID] at the root of their stacks; above some 1,000 processes the next ones are\n"
+    "                       told apart by program only, as PROGRAM[others]\n"
     "      --debug-dir DIR  look there first for debug files, as heaptap dump does\n"
     "  -h, --help           this text\n"
     "\n"
@@ -147,14 +149,15 @@ static bool set_environment(const struct family *family, const char *library, st
 
 static void look_at_family(void *arg)
 {
-    family_look(arg);
+    struct run_results *results = arg;
+    family_look(results->family);
+    if (results->merge)
+        run_merge_look(results);
 }
 
 static int run(const struct options *options, struct family *family, const char *library, const char *program)
 {
     struct err err;
-    const struct supervise supervise = {
-        .argv = options->command, .watch_fd = family->watch_fd, .watch = look_at_family, .watch_arg = family};
     struct run_results results = {.family = family,
                                   .output = options->output,
                                   .merge = options->merge,
@@ -163,7 +166,10 @@ static int run(const struct options *options, struct family *family, const char 
                                   .format = (enum convert_format)options->format,
                                   .command = options->command[0],
                                   .program = program};
-    if (!set_environment(family, library, &err) || !supervise_run(&supervise, &results.pid, &results.status, &err))
+    const struct supervise supervise = {
+        .argv = options->command, .watch_fd = family->watch_fd, .watch = look_at_family, .watch_arg = &results};
+    if (!set_environment(family, library, &err) || (results.merge && !run_merge_begin(&results, &err)) ||
+        !supervise_run(&supervise, &results.pid, &results.status, &err))
         return tool_fail(&err);
     int status = supervise_exit_status(results.status);
     return run_results(&results) || status ? status : TOOL_FAILED;

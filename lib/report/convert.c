@@ -148,18 +148,18 @@ bool convert_merge_begin(struct merge *merge, enum convert_format format, struct
     return merge_init(merge, format != CONVERT_PPROF, err); /* pprof has labels */
 }
 
-bool convert_merge_add(struct merge *merge, struct reader *reader, bool always, bool *added,
+bool convert_merge_add(struct merge *merge, struct reader *reader, bool main, bool *added,
                        char why[PROFILE_PROBLEM_MAX], struct err *err)
 {
     struct profile profile;
     uint64_t time_ns = time_of(reader);
     bool done = profile_load(&profile, reader, err);
     reader_close(reader);
-    *added = done && (always || profile.site_count);
+    *added = done && (main || profile.site_count);
     if (!done || !coverage_problem(&profile, why))
         why[0] = 0;
     if (*added)
-        done = *added = merge_add(merge, &profile, time_ns, err);
+        done = *added = merge_add(merge, &profile, main, time_ns, err);
     profile_free(&profile);
     return done;
 }

@@ -45,12 +45,12 @@ bool convert_has_processes(enum convert_format format);
 bool convert_write(FILE *out, struct reader *reader, const struct convert_options *options, struct err *err);
 
 /*
- * The same for several buffers in one file (convert_has_processes): convert_merge_begin, convert_merge_add for each, the main one first, and convert_merged.
+ * The same for several buffers in one file (convert_has_processes): convert_merge_begin, convert_merge_add for each, and convert_merged.
  * An addition that failed is not in the sums; the others are. merge_free comes last in any case.
  */
 bool convert_merge_begin(struct merge *merge, enum convert_format format, struct err *err);
-/* The reader is closed in any case. A buffer without data is only added if `always`; `added` tells, and `why` what coverage.h says of it. */
-bool convert_merge_add(struct merge *merge, struct reader *reader, bool always, bool *added,
+/* The reader is closed in any case. A buffer without data is only added if it is the `main` one, which the profile is about; `added` tells, and `why` what coverage.h says of it. */
+bool convert_merge_add(struct merge *merge, struct reader *reader, bool main, bool *added,
                        char why[PROFILE_PROBLEM_MAX], struct err *err);
 bool convert_merged(FILE *out, const struct merge *merge, const struct convert_options *options, struct err *err);
 

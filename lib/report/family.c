@@ -210,6 +210,7 @@ static void hold(void *arg, const char *name)
     }
     family->file = more;
     family->file[family->count++] = file;
+    family->most = MAX(family->most, family->count);
 }
 
 void family_look(struct family *family)
@@ -232,7 +233,7 @@ void family_look(struct family *family)
 
 /* ---- Afterwards ---- */
 
-static void read_headers(struct family *family)
+void family_read_headers(struct family *family)
 {
     for (size_t i = 0; i < family->count; i++) {
         struct family_file *file = &family->file[i];
@@ -242,6 +243,14 @@ static void read_headers(struct family *family)
                                    "%s: belongs to user %u; heaptap dump %u reads it with that user's rights",
                                    file->path, (unsigned)file->summary.owner, file->summary.header.pid);
     }
+}
+
+void family_forget(struct family *family, struct family_file *file)
+{
+    size_t behind = (size_t)(family->file + family->count - file) - 1;
+    close(file->fd);
+    memmove(file, file + 1, behind * sizeof *file);
+    family->count--;
 }
 
 static bool has_buffer(const struct family *family, uint32_t pid)
@@ -271,7 +280,7 @@ void family_settle(struct family *family)
         if (family->watch_fd >= 0)
             family_look(family);
         each_name(family->directory, hold, family);
-        read_headers(family);
+        family_read_headers(family);
         family->silent = 0;
         each_name("/proc", count_silent, family);
         if (!family->silent)

@@ -15,8 +15,9 @@
 struct family_file {
     char path[512];
     int fd;
+    bool refused;                  /* the caller's: it was tried, and is kept */
     bool usable;                   /* a buffer of this user that says anything; else `problem` tells why not */
-    struct reader_summary summary; /* set by family_settle, as `usable` and `problem` */
+    struct reader_summary summary; /* set by family_read_headers, as `usable` and `problem` */
     struct err problem;
 };
 
@@ -26,6 +27,7 @@ struct family {
     int watch_fd;  /* readable when something appeared; -1: only family_settle looks */
     struct family_file *file;
     size_t count;
+    size_t most;   /* highest count so far */
     size_t silent; /* set by family_settle: processes of the run that live and have no buffer */
 };
 
@@ -38,6 +40,10 @@ bool family_open(struct family *family, struct err *err);
 void family_pattern(const struct family *family, char *to, size_t capacity);
 /* Looks for new files. Call it when watch_fd is readable. */
 void family_look(struct family *family);
+/* Reads every header. */
+void family_read_headers(struct family *family);
+/* Closes one, and knows nothing of it any more. */
+void family_forget(struct family *family, struct family_file *file);
 /* The command has ended: finds what was missed and reads every header. What it left behind gets 50 ms for its first event (daemons begin with a fork). */
 void family_settle(struct family *family);
 

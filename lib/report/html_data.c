@@ -46,13 +46,15 @@ static const char *state_word(const struct profile *profile)
     return profile->header.state == HT_STATE_EXITING ? "exited" : "killed";
 }
 
-/* PID, name and problem of each, where there are several. */
+/* How many there are, and PID, name and problem of each that is told apart, where there are several. */
 static void put_processes(FILE *out, const struct profile *profile)
 {
-    fputs(",\"processes\":[", out);
+    fprintf(out, ",\"process_count\":%u,\"processes\":[", profile->pid_count);
     for (uint32_t i = 0; i < profile->process_count; i++) {
         const struct profile_process *process = &profile->processes[i];
-        fprintf(out, "%s[%u,", i ? "," : "", process->pid);
+        char pid[16];
+        profile_process_pid(process, pid);
+        fprintf(out, "%s[\"%s\",", i ? "," : "", pid);
         json_text(out, process->name);
         putc(',', out);
         json_text(out, process->problem);

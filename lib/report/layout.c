@@ -140,7 +140,7 @@ static void map_segment(struct make *make, const struct segment *segment)
 static void map_segments(struct make *make)
 {
     const struct profile *profile = make->profile;
-    uint32_t main = LAYOUT_NO_MODULE;
+    uint32_t main = profile->main_module ? profile->main_module - 1 : LAYOUT_NO_MODULE;
     for (uint32_t row = 0; row < profile->module_count && main == LAYOUT_NO_MODULE; row++)
         if (profile->modules[row].state && (profile->modules[row].flags & HT_MODULE_MAIN))
             main = row;

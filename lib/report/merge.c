@@ -13,6 +13,8 @@
 struct addition {
     struct merge *merge;
     const struct profile *from;
+    bool main;
+    bool apart;        /* not one of several of its program */
     uint32_t process;  /* its index */
     uint32_t *row;     /* by its module row: row + 1; 0: not in use so far */
     uint32_t *place;   /* by its place id: id; 0: not in use so far */
@@ -47,8 +49,8 @@ bool merge_init(struct merge *merge, bool roots, struct err *err)
     profile->modules = grown(NULL, &merge->module_capacity, 16, sizeof *profile->modules);
     profile->sites = grown(NULL, &merge->site_capacity, 512, sizeof *profile->sites);
     profile->processes = grown(NULL, &merge->process_capacity, 16, sizeof *profile->processes);
-    bool done = intern_init(&merge->modules) && merge->place_hash && profile->places && profile->nodes &&
-                profile->modules && profile->sites && profile->processes;
+    bool done = intern_init(&merge->modules) && intern_init(&merge->pids) && merge->place_hash && profile->places &&
+                profile->nodes && profile->modules && profile->sites && profile->processes;
     if (!done)
         return err_set(err, "no memory for a profile of several processes");
     profile->process = READER_ENDED;
@@ -61,6 +63,9 @@ bool merge_init(struct merge *merge, bool roots, struct err *err)
 void merge_free(struct merge *merge)
 {
     intern_free(&merge->modules);
+    intern_free(&merge->pids);
+    pairs_free(&merge->nodes);
+    pairs_free(&merge->sites);
     free(merge->place_hash);
     profile_free(&merge->profile);
     memset(merge, 0, sizeof *merge);
@@ -169,21 +174,28 @@ static uint32_t place_of(struct addition *addition, uint32_t from_id)
         place.module = addition->row[place.module] - 1;
     }
     bool shared = place.module < addition->merge->profile.module_count || place.module == PROFILE_CUT;
+    if (!shared && !addition->apart) { /* whatever it is, it is one place of them all */
+        place.offset = 0;
+        shared = true;
+    }
     return *known = add_place(addition->merge, &place, shared);
 }
 
 /* ---- Stacks ---- */
 
-/* The id of a new node; 0: no memory. */
+/* The id of a node; 0: no memory. */
 static uint32_t add_node(struct merge *merge, uint32_t parent, uint32_t place)
 {
     struct profile *to = &merge->profile;
     struct profile_node *nodes = grown(to->nodes, &merge->node_capacity, (uint64_t)to->node_count + 1, sizeof *nodes);
-    if (!nodes || !place)
+    if (nodes)
+        to->nodes = nodes;
+    if (!nodes || !place || !pairs_reserve(&merge->nodes, 1))
         return 0;
-    to->nodes = nodes;
-    nodes[to->node_count] = (struct profile_node){parent, place};
-    return to->node_count++;
+    uint32_t id = pairs_add(&merge->nodes, parent, place, to->node_count);
+    if (id == to->node_count)
+        nodes[to->node_count++] = (struct profile_node){parent, place};
+    return id;
 }
 
 static bool add_root(struct addition *addition)
@@ -225,40 +237,72 @@ static bool find_leaf(struct addition *addition, uint32_t node, uint32_t *leaf)
     return *leaf;
 }
 
-static bool add_sites(struct addition *addition)
+/* Room for its sites, and a leaf for each: what follows cannot fail. */
+static bool prepare_sites(struct addition *addition)
 {
     struct merge *merge = addition->merge;
     struct profile *to = &merge->profile;
     const struct profile *from = addition->from;
+    uint32_t leaf;
     struct profile_site *sites = grown(to->sites, &merge->site_capacity, (uint64_t)to->site_count + from->site_count,
                                        sizeof *sites);
-    if (!sites)
-        return false;
-    to->sites = sites;
-    for (uint32_t i = 0; i < from->site_count; i++) {
-        struct profile_site *site = &sites[to->site_count + i];
-        *site = from->sites[i];
-        site->id = to->site_count + i;
-        site->process = addition->process;
-        if (!find_leaf(addition, from->sites[i].node, &site->node))
-            return false;
+    if (sites)
+        to->sites = sites;
+    bool done = sites && (addition->apart || pairs_reserve(&merge->sites, from->site_count));
+    for (uint32_t i = 0; i < from->site_count && done; i++)
+        done = find_leaf(addition, from->sites[i].node, &leaf);
+    return done;
+}
+
+static void add_totals(struct profile_totals *to, const struct profile_totals *from)
+{
+    to->allocs += from->allocs;
+    to->alloc_bytes += from->alloc_bytes;
+    to->frees += from->frees;
+    to->free_bytes += from->free_bytes;
+    to->live += from->live;
+    to->live_bytes += from->live_bytes;
+}
+
+static void add_sites(struct addition *addition)
+{
+    struct merge *merge = addition->merge;
+    struct profile *to = &merge->profile;
+    for (uint32_t i = 0; i < addition->from->site_count; i++) {
+        struct profile_site site = addition->from->sites[i];
+        uint32_t index = to->site_count;
+        find_leaf(addition, site.node, &site.node);
+        site.id = index;
+        site.process = addition->process;
+        if (!addition->apart)
+            index = pairs_add(&merge->sites, site.node, site.process * HT_KINDS + site.kind, index + 1) - 1;
+        if (index < to->site_count)
+            add_totals(&to->sites[index].total, &site.total);
+        else
+            to->sites[to->site_count++] = site;
     }
-    to->site_count += from->site_count;
-    return true;
 }
 
 /* ---- The process ---- */
 
-/* Whether a process with this PID, and with this name if there is one, was added before. */
-static bool is_known(const struct profile *profile, uint32_t pid, const char *name)
+/* The index of what is called like this; their count if there is nothing. */
+static uint32_t find_process(const struct profile *profile, uint32_t pid, const char *name)
 {
-    bool known = false;
-    for (uint32_t i = 0; i < profile->process_count && !known; i++)
-        known = profile->processes[i].pid == pid && (!name || strcmp(profile->processes[i].name, name) == 0);
-    return known;
+    uint32_t i = 0;
+    while (i < profile->process_count &&
+           (profile->processes[i].pid != pid || strcmp(profile->processes[i].name, name) != 0))
+        i++;
+    return i;
 }
 
 /* As files of single profiles are called: a number where one process recorded twice. */
+static void name_process(const struct profile *profile, struct profile_process *process, const char *name)
+{
+    text_copy(process->name, sizeof process->name, name);
+    for (unsigned n = 1; n < 10000 && find_process(profile, process->pid, process->name) < profile->process_count; n++)
+        snprintf(process->name, sizeof process->name, "%s.%u", name, n);
+}
+
 static bool add_process(struct addition *addition)
 {
     struct merge *merge = addition->merge;
@@ -270,32 +314,72 @@ static bool add_process(struct addition *addition)
         return false;
     to->processes = processes;
     struct profile_process *process = &processes[to->process_count];
-    *process = (struct profile_process){.pid = header->pid, .header = *header};
-    if (!coverage_problem(addition->from, process->problem))
-        process->problem[0] = 0;
+    *process = (struct profile_process){.pid = addition->apart ? header->pid : 0, .header = *header};
     char safe[sizeof process->name - 8];
     err_safe_text(safe, sizeof safe, header->exe[0] ? text_basename(header->exe) : "unknown");
-    text_copy(process->name, sizeof process->name, safe);
-    for (unsigned n = 1; n < 10000 && is_known(to, process->pid, process->name); n++)
-        snprintf(process->name, sizeof process->name, "%s.%u", safe, n);
-    to->pid_count += !is_known(to, header->pid, NULL);
-    to->process_count++;
+    if (addition->apart)
+        name_process(to, process, safe);
+    else
+        text_copy(process->name, sizeof process->name, safe);
+    addition->process = addition->apart ? to->process_count : find_process(to, 0, safe);
+    process = &processes[addition->process];
+    if (!process->problem[0] && !coverage_problem(addition->from, process->problem))
+        process->problem[0] = 0;
+    to->process_count = MAX(to->process_count, addition->process + 1);
     return true;
 }
 
-/* All that is summed. What was lost where is not told apart. */
-static void add_figures(struct profile *to, const struct profile *from)
+/* After an exec it is the same process. */
+static void count_process(struct addition *addition)
 {
-    struct ht_header *header = &to->header;
-    if (to->process_count == 1) {
-        *header = from->header;
-        header->flags &= ~HT_FLAG_MALLOC_ELSEWHERE; /* is in the process's problem */
-        to->process = from->process;
-    } else {
-        header->threads_seen += from->header.threads_seen;
-        header->ctl_pause |= from->header.ctl_pause;
-        header->flags |= from->header.flags & (HT_FLAG_FROZEN | HT_FLAG_NO_TABLES);
-    }
+    struct merge *merge = addition->merge;
+    const struct ht_header *header = &addition->from->header;
+    char key[64];
+    snprintf(key, sizeof key, "%u %llu", header->pid, (unsigned long long)header->start_ticks);
+    merge->profile.processes[addition->process].count++;
+    merge->profile.program_count++;
+    intern_add(&merge->pids, key);
+    merge->profile.pid_count = merge->pids.count - 1;
+}
+
+/* What of a second header is in that of both. */
+static void add_header(struct ht_header *to, const struct ht_header *from)
+{
+    to->threads_seen += from->threads_seen;
+    to->ctl_pause |= from->ctl_pause;
+    to->flags |= from->flags & (HT_FLAG_FROZEN | HT_FLAG_NO_TABLES);
+}
+
+static uint32_t row_of_program(const struct addition *addition)
+{
+    const struct profile *from = addition->from;
+    for (uint32_t row = 0; row < from->module_count; row++)
+        if (from->modules[row].state && from->modules[row].flags & HT_MODULE_MAIN)
+            return addition->row[row];
+    return 0;
+}
+
+static void become_main(const struct addition *addition)
+{
+    struct profile *to = &addition->merge->profile;
+    struct ht_header before = to->header;
+    to->header = addition->from->header;
+    to->header.flags &= ~HT_FLAG_MALLOC_ELSEWHERE; /* is in the process's problem */
+    to->process = addition->from->process;
+    to->main_module = row_of_program(addition);
+    if (to->program_count > 1)
+        add_header(&to->header, &before);
+}
+
+/* All that is summed. What was lost where is not told apart. */
+static void add_figures(const struct addition *addition)
+{
+    struct profile *to = &addition->merge->profile;
+    const struct profile *from = addition->from;
+    if (addition->main || to->program_count == 1)
+        become_main(addition);
+    else
+        add_header(&to->header, &from->header);
     to->modules_lost += from->modules_lost;
     to->events_during += from->events_during;
     to->left_out += from->left_out;
@@ -303,21 +387,17 @@ static void add_figures(struct profile *to, const struct profile *from)
     to->damaged += from->damaged;
     for (int cause = 0; cause < HT_LOSSES_MAX; cause++)
         to->lost[cause] += from->lost[cause];
-    for (int kind = 0; kind < HT_KINDS; kind++) {
-        to->total[kind].allocs += from->total[kind].allocs;
-        to->total[kind].alloc_bytes += from->total[kind].alloc_bytes;
-        to->total[kind].frees += from->total[kind].frees;
-        to->total[kind].free_bytes += from->total[kind].free_bytes;
-        to->total[kind].live += from->total[kind].live;
-        to->total[kind].live_bytes += from->total[kind].live_bytes;
-    }
+    for (int kind = 0; kind < HT_KINDS; kind++)
+        add_totals(&to->total[kind], &from->total[kind]);
 }
 
-bool merge_add(struct merge *merge, const struct profile *from, uint64_t time_ns, struct err *err)
+bool merge_add(struct merge *merge, const struct profile *from, bool main, uint64_t time_ns, struct err *err)
 {
     struct profile *to = &merge->profile;
-    struct addition addition = {.merge = merge, .from = from, .process = to->process_count};
-    uint32_t pids = to->pid_count;
+    struct addition addition = {.merge = merge, .from = from, .main = main};
+    uint32_t processes = to->process_count;
+    addition.apart = main || (to->process_count < MERGE_APART_MAX && to->site_count < MERGE_SITES_MAX &&
+                              to->node_count < MERGE_NODES_MAX);
     if (to->process_count && to->header.e_machine != from->header.e_machine)
         return err_set(err, "process %u ran on another kind of processor; it has to have a profile of its own",
                        from->header.pid);
@@ -325,13 +405,14 @@ bool merge_add(struct merge *merge, const struct profile *from, uint64_t time_ns
     addition.place = calloc((size_t)from->place_count + 1, sizeof *addition.place);
     addition.node = calloc((size_t)from->node_count + 1, sizeof *addition.node);
     bool done = addition.row && addition.place && addition.node && add_process(&addition) && add_root(&addition) &&
-                add_nodes(&addition) && add_sites(&addition);
+                add_nodes(&addition) && prepare_sites(&addition);
     if (done) {
-        add_figures(to, from);
+        add_sites(&addition);
+        count_process(&addition);
+        add_figures(&addition);
         merge->time_ns = MAX(merge->time_ns, time_ns);
     } else {
-        to->process_count = addition.process;
-        to->pid_count = pids;
+        to->process_count = processes;
     }
     free(addition.row);
     free(addition.place);

@@ -130,6 +130,13 @@ void names_free(struct names *names)
     memset(names, 0, sizeof *names);
 }
 
+static void name_process(const struct profile_process *process, char *to, size_t capacity)
+{
+    char pid[16];
+    profile_process_pid(process, pid);
+    snprintf(to, capacity, "%s[%s]", process->name, pid);
+}
+
 static void placeholder(const struct profile *profile, const struct profile_place *place, char *to, size_t capacity)
 {
     if (place->module == PROFILE_CUT)
@@ -137,7 +144,7 @@ static void placeholder(const struct profile *profile, const struct profile_plac
     else if (place->module == PROFILE_NO_MODULE)
         snprintf(to, capacity, "[generated]+0x%llx", (unsigned long long)place->offset);
     else if (place->module == PROFILE_PROCESS && place->offset < profile->process_count)
-        snprintf(to, capacity, "%s[%u]", profile->processes[place->offset].name, profile->processes[place->offset].pid);
+        name_process(&profile->processes[place->offset], to, capacity);
     else if (place->module == PROFILE_NO_STACK)
         snprintf(to, capacity, "[no stack]");
     else if (place->module >= profile->module_count)

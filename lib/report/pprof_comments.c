@@ -37,6 +37,24 @@ static void add_process(struct comments *comments, const struct ht_header *heade
             header->exe);
 }
 
+static void add_merged(struct comments *comments, const struct profile *profile)
+{
+    char pid[16];
+    comment(comments, "the sum over %u programs in %u processes, told apart by the labels exe and pid",
+            profile->program_count, profile->pid_count);
+    for (uint32_t i = 0; i < profile->process_count; i++) {
+        const struct profile_process *process = &profile->processes[i];
+        profile_process_pid(process, pid);
+        if (process->pid)
+            add_process(comments, &process->header, profile->process);
+        else
+            comment(comments, "%u times %s is told apart by its name only: pid is \"%s\"", process->count,
+                    process->name, pid);
+        if (process->problem[0])
+            comment(comments, "process %s, %s: %s", pid, process->name, process->problem);
+    }
+}
+
 static void add_identity(struct comments *comments, const struct write_input *input)
 {
     static const char *const views[PROFILE_VIEWS] = {"heap that lives", "heap ever allocated",
@@ -46,17 +64,10 @@ static void add_identity(struct comments *comments, const struct write_input *in
     comment(comments, "heaptap %s, view %s: %s", HEAPTAP_VERSION, profile_view_name[input->view], views[input->view]);
     comment(comments, "# recorded by libheaptap.so %s, format %u.%u", header->shim_version, header->version_major,
             header->version_minor);
-    if (!profile->process_count)
-        add_process(comments, header, profile->process);
+    if (profile->process_count)
+        add_merged(comments, profile);
     else
-        comment(comments, "the sum over %u programs in %u processes, told apart by the labels exe and pid",
-                profile->process_count, profile->pid_count);
-    for (uint32_t i = 0; i < profile->process_count; i++) {
-        const struct profile_process *process = &profile->processes[i];
-        add_process(comments, &process->header, profile->process);
-        if (process->problem[0])
-            comment(comments, "process %u, %s: %s", process->pid, process->name, process->problem);
-    }
+        add_process(comments, header, profile->process);
 }
 
 static void add_configuration(struct comments *comments, const struct ht_header *header)

@@ -1,5 +1,6 @@
 #include "profile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -285,6 +286,14 @@ bool profile_load(struct profile *profile, const struct reader *reader, struct e
     free(depth);
     return done ? true
                 : err_set(err, "%s: no memory for its profile of %u stack nodes", reader->path, profile->node_count);
+}
+
+void profile_process_pid(const struct profile_process *process, char to[16])
+{
+    if (process->pid)
+        snprintf(to, 16, "%u", process->pid);
+    else
+        snprintf(to, 16, "others");
 }
 
 void profile_free(struct profile *profile)

@@ -56,10 +56,11 @@ struct profile_slot {
     uint64_t lost[HT_LOSSES_MAX];
 };
 
-/* A process of a merged profile; after an exec another one with the same PID. All text is safe to show. */
+/* A process of a merged profile; after an exec another one with the same PID. Or all processes of a program that are not told apart. All text is safe to show. */
 #define PROFILE_PROBLEM_MAX 640
 struct profile_process {
-    uint32_t pid;
+    uint32_t pid; /* 0: it stands for `count` of them */
+    uint32_t count;
     char name[128];                    /* of its program; no two have the same pid and name */
     char problem[PROFILE_PROBLEM_MAX]; /* what coverage.h says of it, or empty */
     struct ht_header header;
@@ -83,8 +84,10 @@ struct profile {
     struct profile_site *sites; /* in order of id, only those with any total other than 0 */
     uint32_t slot_count;
     struct profile_slot *slots; /* index = slot */
+    uint32_t main_module;       /* merged: row + 1 of the program that it is about; 0: the first that is one */
     uint32_t process_count;     /* 0: a profile of the one process that the header tells of */
-    uint32_t pid_count;         /* different PIDs of these */
+    uint32_t program_count;     /* that were started in these processes: sum of their counts */
+    uint32_t pid_count;         /* different processes of these: what comes after an exec is the same */
     struct profile_process *processes;
 
     uint64_t lost[HT_LOSSES_MAX];          /* by cause, over all slots */
@@ -92,6 +95,9 @@ struct profile {
     uint64_t events;                       /* ring events ever written, over all slots */
     uint64_t damaged;                      /* references that were replaced */
 };
+
+/* Its PID, or "others" where it stands for several. */
+void profile_process_pid(const struct profile_process *process, char to[16]);
 
 /* Builds a profile. False: no memory. profile_free may be called in either case. */
 bool profile_load(struct profile *profile, const struct reader *reader, struct err *err);

@@ -173,7 +173,7 @@ static void add_label(struct pprof *pprof, const char *key, const char *text)
 static void label_process(struct pprof *pprof, const struct profile_process *process)
 {
     char pid[16];
-    snprintf(pid, sizeof pid, "%u", process->pid);
+    profile_process_pid(process, pid);
     add_label(pprof, "exe", process->name);
     add_label(pprof, "pid", pid);
 }

@@ -67,7 +67,7 @@ static void make_example(struct example *example, uint32_t pid, const char *exe,
 static void add(struct merge *merge, const struct example *example, uint64_t time_ns)
 {
     struct err err = {""};
-    ck_assert_msg(merge_add(merge, &example->profile, time_ns, &err), "%s", err.text);
+    ck_assert_msg(merge_add(merge, &example->profile, false, time_ns, &err), "%s", err.text);
 }
 
 static const struct profile_place *leaf_of(const struct profile *profile, uint32_t site)
@@ -194,6 +194,125 @@ START_TEST(names_tell_apart)
 }
 END_TEST
 
+static void add_main(struct merge *merge, const struct example *example)
+{
+    struct err err = {""};
+    ck_assert_msg(merge_add(merge, &example->profile, true, 1, &err), "%s", err.text);
+}
+
+START_TEST(the_main_one_may_come_last)
+{
+    static struct example one, two;
+    struct merge merge;
+    struct layout layout;
+    const uint32_t place = 1;
+    make_example(&one, 10, "/a", 0x7f0000000000);
+    make_example(&two, 11, "/b", 0x7e0000000000);
+    one.profile.header.threads_seen = 2;
+    two.profile.header.threads_seen = 3;
+    ck_assert(merge_init(&merge, false, NULL));
+    add(&merge, &one, 1);
+    ck_assert_uint_eq(merge.profile.header.pid, 10); /* so far */
+    add_main(&merge, &two);
+    add(&merge, &one, 1);
+    ck_assert_uint_eq(merge.profile.header.pid, 11);
+    ck_assert_str_eq(merge.profile.header.exe, "/b");
+    ck_assert_uint_eq(merge.profile.header.threads_seen, 7);
+    ck_assert(layout_make(&layout, &merge.profile, &place, 1));
+    ck_assert_str_eq(merge.profile.modules[layout.mappings[0].module].path, "/b");
+    layout_free(&layout);
+    merge_free(&merge);
+}
+END_TEST
+
+/* Of the sites of a process of the merged profile. */
+static uint64_t live_bytes_of(const struct profile *profile, const char *name, const char *pid, uint32_t *sites)
+{
+    uint64_t sum = 0;
+    *sites = 0;
+    for (uint32_t i = 0; i < profile->site_count; i++) {
+        const struct profile_process *process = &profile->processes[profile->sites[i].process];
+        char shown[16];
+        profile_process_pid(process, shown);
+        if (strcmp(process->name, name) != 0 || strcmp(shown, pid) != 0)
+            continue;
+        sum += profile->sites[i].total.live_bytes;
+        ++*sites;
+    }
+    return sum;
+}
+
+static void check_beyond_the_bound(bool with_roots)
+{
+    static struct example a, b, c;
+    struct merge merge;
+    uint32_t sites, nodes = 0, places = 0;
+    make_example(&a, 1, "/a", 0x7f0000000000);
+    make_example(&b, 1, "/b", 0x7e0000000000);
+    make_example(&c, 2, "/c", 0x7e0000000000);
+    ck_assert(merge_init(&merge, with_roots, NULL));
+    for (uint32_t i = 0; i < MERGE_APART_MAX + 500; i++) {
+        a.profile.header.pid = i + 1;
+        add(&merge, &a, 1);
+        if (i == MERGE_APART_MAX) { /* the first of those together: the others add nothing */
+            nodes = merge.profile.node_count;
+            places = merge.profile.place_count;
+        }
+    }
+    const struct profile *profile = &merge.profile;
+    ck_assert_uint_eq(profile->node_count, nodes);
+    ck_assert_uint_eq(profile->place_count, places);
+    for (uint32_t i = 0; i < 3; i++) {
+        b.profile.header.start_ticks = i; /* a number that three processes had */
+        add(&merge, &b, 1);
+        add(&merge, &b, 1); /* which executed themselves */
+    }
+    add_main(&merge, &c);
+    ck_assert_uint_eq(profile->process_count, MERGE_APART_MAX + 3);
+    ck_assert_uint_eq(profile->program_count, MERGE_APART_MAX + 500 + 6 + 1);
+    /* b with start_ticks 0 has the PID of the first a */
+    ck_assert_uint_eq(profile->pid_count, MERGE_APART_MAX + 500 + 2);
+    ck_assert_uint_eq(profile->site_count, (MERGE_APART_MAX + 3) * SITES);
+    ck_assert_uint_eq(live_bytes_of(profile, "a", "7", &sites), 46);
+    ck_assert_uint_eq(live_bytes_of(profile, "a", "others", &sites), 500 * 46);
+    ck_assert_uint_eq(sites, SITES);
+    ck_assert_uint_eq(live_bytes_of(profile, "b", "others", &sites), 6 * 46);
+    ck_assert_uint_eq(live_bytes_of(profile, "c", "2", &sites), 46);
+    ck_assert_uint_eq(profile->total[HT_KIND_HEAP].live_bytes, (MERGE_APART_MAX + 500 + 6 + 1) * UINT64_C(46));
+    merge_free(&merge);
+}
+
+START_TEST(beyond_the_bound_programs_are_told_apart)
+{
+    check_beyond_the_bound(false);
+    check_beyond_the_bound(true);
+}
+END_TEST
+
+/* Mappings of a stack and the heap's blocks of it are two sites there, too. */
+START_TEST(kinds_stay_apart)
+{
+    static struct example one;
+    struct merge merge;
+    make_example(&one, 1, "/a", 0x7f0000000000);
+    ck_assert(merge_init(&merge, false, NULL));
+    for (uint32_t i = 0; i < MERGE_APART_MAX; i++)
+        add(&merge, &one, 1);
+    one.profile.site_count = 2;
+    one.sites[1].node = one.sites[0].node;
+    one.sites[1].kind = HT_KIND_MAP;
+    uint32_t before = merge.profile.site_count;
+    add(&merge, &one, 1);
+    add(&merge, &one, 1);
+    ck_assert_uint_eq(merge.profile.site_count, before + 2);
+    ck_assert_uint_eq(merge.profile.sites[before].kind, HT_KIND_HEAP);
+    ck_assert_uint_eq(merge.profile.sites[before].total.live_bytes, 20);
+    ck_assert_uint_eq(merge.profile.sites[before + 1].kind, HT_KIND_MAP);
+    ck_assert_uint_eq(merge.profile.sites[before + 1].total.live_bytes, 22);
+    merge_free(&merge);
+}
+END_TEST
+
 START_TEST(what_cannot_be_added_changes_nothing)
 {
     static struct example one, two;
@@ -204,7 +323,7 @@ START_TEST(what_cannot_be_added_changes_nothing)
     two.profile.header.e_machine = EM_ARM;
     ck_assert(merge_init(&merge, false, NULL));
     add(&merge, &one, 1);
-    ck_assert(!merge_add(&merge, &two.profile, 2, &err));
+    ck_assert(!merge_add(&merge, &two.profile, false, 2, &err));
     ck_assert(strstr(err.text, "process 11 ran on another kind of processor") != NULL);
     ck_assert_uint_eq(merge.profile.process_count, 1);
     ck_assert_uint_eq(merge.profile.site_count, SITES);
@@ -214,4 +333,5 @@ START_TEST(what_cannot_be_added_changes_nothing)
 END_TEST
 
 SUITE("merge", shares_what_is_the_same, programs_at_the_same_addresses, roots, names_tell_apart,
+      the_main_one_may_come_last, beyond_the_bound_programs_are_told_apart, kinds_stay_apart,
       what_cannot_be_added_changes_nothing)

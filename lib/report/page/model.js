@@ -3,7 +3,7 @@
  * The profile as typed arrays, and the two trees that are drawn of it. The data (html_data.c writes it):
  *
  *   program, totals, recording, losses    what summary.js tells
- *   processes [PID, name, problem] of each, where there are several: then their stacks hang below a frame for each
+ *   process_count, processes [PID, name, problem] of each that is told apart, where there are several: then their stacks hang below a frame for each
  *   view      the view to begin with
  *   texts     names and files; text 0 is empty
  *   modules   [path, is the program itself]

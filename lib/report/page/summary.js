@@ -33,7 +33,7 @@ class Summary {
         const {program} = this.data, name = basename(visible(program.exe)) || `process ${program.pid}`;
         const states = {running: "running when it was read", exited: "ended by exit()", killed: "ended without exit(): killed, _exit or exec",
             unknown: "unknown whether it still runs"};
-        const others = new Set(this.data.processes.map(([pid]) => pid)).size - 1;
+        const others = this.data.process_count - 1;
         const title = others > 0 ? `${name} and ${count(others, "other process", "other processes")}` : name;
         document.title = `${title} – heaptap`;
         document.getElementById("program").textContent = title;
