@@ -44,12 +44,16 @@ int cmd_ls(const struct tool_verb *verb, int argc, char **argv)
         return found == 'h' ? tool_help(verb) : tool_bad_option(verb, longs, found, argv);
     if (optind != argc)
         return tool_usage(verb, "takes no file");
+    int status = tool_check_places();
     if (!find_all(&list, geteuid(), &err))
         return tool_fail(&err);
     if (list.count)
         printf("%7s  %-8s %10s %8s  %s  %s\n", "PID", "STATE", "BYTES", "SECONDS", "PROGRAM", "FILE");
+    else
+        fputs("heaptap: no buffers of yours in $HEAPTAP_DIR, /dev/shm or /tmp; heaptap run COMMAND makes some\n",
+              stderr);
     for (size_t i = 0; i < list.count; i++)
         print_file(&list.file[i]);
     find_free(&list);
-    return tool_finish(stdout, "standard output");
+    return MAX(status, tool_finish(stdout, "standard output"));
 }

@@ -4,10 +4,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 const char help_pause[] =
@@ -47,15 +44,17 @@ static bool set_pause(int fd, const char *path, uint32_t pause, struct err *err)
 
 static bool set_pause_of(const char *target, uint32_t pause, struct err *err)
 {
-    char *end, path[512];
+    char path[512];
+    uint32_t pid;
     uid_t owner;
-    struct stat stat;
-    unsigned long pid = strtoul(target, &end, 10);
-    if (target[0] >= '1' && target[0] <= '9' && !*end && pid <= INT32_MAX && lstat(target, &stat) != 0) {
-        if (!find_pid((uint32_t)pid, path, sizeof path, &owner, err))
+    struct reader_summary summary;
+    if (tool_is_pid(target, &pid)) {
+        if (!find_pid(pid, path, sizeof path, &owner, err))
             return false;
         target = path;
     }
+    if (!reader_peek(&summary, target, err)) /* what it is shows before there is a right to write to it */
+        return false;
     int fd = open(target, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return err_system(err, "open", target);

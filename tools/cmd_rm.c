@@ -2,10 +2,6 @@
 
 #include <report/find.h>
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 const char help_rm[] =
@@ -36,23 +32,22 @@ static bool remove_file(const char *path, bool force, struct err *err)
 
 static bool remove_target(const char *target, bool force, struct err *err)
 {
-    char *end, path[512];
+    char path[512];
+    uint32_t pid;
     uid_t owner;
-    struct stat stat;
-    unsigned long pid = strtoul(target, &end, 10);
-    if (target[0] < '1' || target[0] > '9' || *end || pid > INT32_MAX || lstat(target, &stat) == 0)
+    if (!tool_is_pid(target, &pid))
         return remove_file(target, force, err);
-    return find_pid((uint32_t)pid, path, sizeof path, &owner, err) && remove_file(path, force, err);
+    return find_pid(pid, path, sizeof path, &owner, err) && remove_file(path, force, err);
 }
 
 static int remove_dead(void)
 {
     struct find_list list;
     struct err err;
-    int status = TOOL_DONE;
+    int status = tool_check_places();
     if (!find_all(&list, geteuid(), &err))
         status = tool_fail(&err);
-    for (size_t i = 0; i < list.count && status == TOOL_DONE; i++)
+    for (size_t i = 0; i < list.count; i++)
         if (list.file[i].summary.process == READER_ENDED && !remove_file(list.file[i].path, false, &err))
             status = tool_fail(&err);
     find_free(&list);

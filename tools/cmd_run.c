@@ -71,7 +71,8 @@ static int check_options(const struct tool_verb *verb, struct options *options)
                                     : TOOL_DONE;
     options->format = convert_format_by_path(options->output);
     if (options->format < 0)
-        return tool_usage(verb, "the name %s does not tell the format", options->output);
+        return tool_usage(verb, "the name %s does not tell the format: .pb.gz, .txt, .folded, .html, .json or .raw",
+                          options->output);
     if (options->merge && !convert_has_processes((enum convert_format)options->format))
         return tool_usage(verb, "this format is for one process; --merge writes .pb.gz, .folded, .html or .json");
     return TOOL_DONE;

@@ -69,6 +69,14 @@ bool tool_check_directory(const char *path, const char *what, struct err *err)
     return true;
 }
 
+int tool_check_places(void)
+{
+    const char *chosen = getenv("HEAPTAP_DIR");
+    struct err err;
+    return !chosen || !*chosen || tool_check_directory(chosen, "look into HEAPTAP_DIR", &err) ? TOOL_DONE
+                                                                                              : tool_fail(&err);
+}
+
 void tool_print_text(FILE *out, const char *text)
 {
     char safe[4096];
@@ -111,14 +119,19 @@ static bool open_pid(struct reader *reader, uint32_t pid, struct err *err)
     return err_set(err, "%s: changed while it was opened; try again", path);
 }
 
-bool tool_open(struct reader *reader, const char *target, struct err *err)
+bool tool_is_pid(const char *target, uint32_t *pid)
 {
     char *end;
     struct stat stat;
-    unsigned long pid = strtoul(target, &end, 10);
-    if (target[0] >= '1' && target[0] <= '9' && !*end && pid <= INT32_MAX && lstat(target, &stat) != 0)
-        return open_pid(reader, (uint32_t)pid, err);
-    return reader_open(reader, target, err);
+    unsigned long number = strtoul(target, &end, 10);
+    *pid = (uint32_t)number;
+    return target[0] >= '1' && target[0] <= '9' && !*end && number <= INT32_MAX && lstat(target, &stat) != 0;
+}
+
+bool tool_open(struct reader *reader, const char *target, struct err *err)
+{
+    uint32_t pid;
+    return tool_is_pid(target, &pid) ? open_pid(reader, pid, err) : reader_open(reader, target, err);
 }
 
 static void print_help(FILE *out)
@@ -131,32 +144,48 @@ static void print_help(FILE *out)
           out);
 }
 
+/* NULL, having told: there is none. */
+static const struct tool_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (strcmp(name, verbs[i].name) == 0)
+            return &verbs[i];
+    fprintf(stderr, "heaptap: %s ", name[0] == '-' ? "no option" : "no verb");
+    tool_print_text(stderr, name);
+    fputs("; see heaptap --help\n", stderr);
+    return NULL;
+}
+
+static int help_on(const char *name)
+{
+    const struct tool_verb *verb = name ? find_verb(name) : NULL;
+    if (verb)
+        return tool_help(verb);
+    if (name)
+        return TOOL_USAGE;
+    print_help(stdout);
+    return tool_finish(stdout, "standard output");
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        print_help(stdout);
-        return tool_finish(stdout, "standard output");
-    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+        return help_on(argc > 2 ? argv[2] : NULL);
     if (strcmp(name, "--version") == 0) {
         puts("heaptap " HEAPTAP_VERSION);
         return tool_finish(stdout, "standard output");
     }
-    opterr = 0;
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        if (strcmp(name, verbs[i].name) != 0)
-            continue;
-        /* A limit on the size of files is a write that fails. run ignores it later: its command begins with what was there. */
-        if (verbs[i].run != cmd_run)
-            signal(SIGXFSZ, SIG_IGN);
-        return verbs[i].run(&verbs[i], argc - 1, argv + 1);
-    }
-    if (name[0]) {
-        fputs("heaptap: no verb ", stderr);
-        tool_print_text(stderr, name);
-        fputs("; see heaptap --help\n", stderr);
-    } else {
+    if (!name[0]) {
         print_help(stderr);
+        return TOOL_USAGE;
     }
-    return TOOL_USAGE;
+    const struct tool_verb *verb = find_verb(name);
+    if (!verb)
+        return TOOL_USAGE;
+    opterr = 0;
+    /* A limit on the size of files is a write that fails. run ignores it later: its command begins with what was there. */
+    if (verb->run != cmd_run)
+        signal(SIGXFSZ, SIG_IGN);
+    return verb->run(verb, argc - 1, argv + 1);
 }

@@ -45,14 +45,19 @@ int tool_help(const struct tool_verb *verb);
 /* That an option names a directory. NULL: it was not given. `what` as of err_system. */
 bool tool_check_directory(const char *path, const char *what, struct err *err);
 
+/* That HEAPTAP_DIR can be looked into, if it is set. Returns TOOL_DONE or TOOL_FAILED, having told why not. */
+int tool_check_places(void);
+
 /* Text from a file or the system, as it may be shown. */
 void tool_print_text(FILE *out, const char *text);
 
 /* Flushes and looks for errors of a stream. Returns TOOL_DONE or TOOL_FAILED, having told why. Not for reading. */
 int tool_finish(FILE *out, const char *path);
 
+/* Whether a target is a PID: a number, and no such file is there. */
+bool tool_is_pid(const char *target, uint32_t *pid);
 /*
- * Opens a buffer by path or, if `target` is a number and no such file is there, by PID. A buffer that another user's process made, found by PID, is read
+ * Opens a buffer by path or by PID. A buffer that another user's process made, found by PID, is read
  * with that user's rights: from then on the tool can open nothing that this user could not. So open outputs first.
  */
 bool tool_open(struct reader *reader, const char *target, struct err *err);

@@ -242,6 +242,21 @@ bool reader_add_losses_fd(uint64_t lost[HT_LOSSES_MAX], int fd, const char *path
     return done;
 }
 
+static void cannot_open(const char *path, struct err *err)
+{
+    const char *reason = strerror(errno);
+    struct stat stat;
+    if (errno == ELOOP)
+        err_set(err, "%s: a symbolic link, which heaptap does not follow: name the file itself", path);
+    else if (errno == ENOENT)
+        err_set(err, "cannot open %s: %s; heaptap ls shows what there is", path, reason);
+    else if (errno == EACCES && lstat(path, &stat) == 0 && stat.st_uid != geteuid())
+        err_set(err, "cannot open %s: %s; it belongs to user %u: be that user, or root", path, reason,
+                (unsigned)stat.st_uid);
+    else
+        err_system(err, "open", path);
+}
+
 static int open_regular(const char *path, struct err *err)
 {
     if (!*path) {
@@ -249,12 +264,8 @@ static int open_regular(const char *path, struct err *err)
         return -1;
     }
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ELOOP)
-        err_set(err, "%s: a symbolic link, which heaptap does not follow: name the file itself", path);
-    else if (fd < 0 && errno == ENOENT)
-        err_set(err, "cannot open %s: %s; heaptap ls shows what there is", path, strerror(errno));
-    else if (fd < 0)
-        err_system(err, "open", path);
+    if (fd < 0)
+        cannot_open(path, err);
     return fd;
 }
 
