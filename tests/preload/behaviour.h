@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CHECK(condition)                                                                                               \
@@ -22,5 +23,23 @@
             _exit(99);                                                                                                 \
         }                                                                                                              \
     } while (0)
+
+/* For a child that has nothing to complain about. */
+static inline void wait_for(pid_t child)
+{
+    int status;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* So many children, one after the other, whatever other threads do meanwhile. `child` does not return. */
+static inline void fork_often(int times, void (*child)(void))
+{
+    for (int i = 0; i < times; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            child();
+        wait_for(pid);
+    }
+}
 
 #endif

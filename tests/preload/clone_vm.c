@@ -1,7 +1,6 @@
 /* A raw clone(CLONE_VM): another process in the same memory, as vfork and some runtimes make it. It is recorded as the parent. */
 #include "behaviour.h"
 #include <sched.h>
-#include <sys/wait.h>
 
 static char stack[65536] __attribute__((aligned(16)));
 
@@ -15,9 +14,8 @@ static int do_clone(void *p)
 static void do_parent(void)
 {
     for (int i = 0; i < 10; i++) {
-        int status;
         pid_t pid = clone(do_clone, stack + sizeof stack, CLONE_VM | (i & 1 ? CLONE_VFORK : 0) | SIGCHLD, malloc(20));
-        CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+        wait_for(pid);
     }
     free(malloc(30));
 }

@@ -4,7 +4,6 @@
  */
 #include "behaviour.h"
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 static void do_child(void)
 {
@@ -23,9 +22,8 @@ int main(void)
     struct rlimit limit = {65536, RLIM_INFINITY};
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     pid_t child = fork();
-    int status;
     if (child == 0)
         do_child();
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    wait_for(child);
     do_parent();
 }

@@ -1,6 +1,5 @@
 /* A forked child has a file of its own and begins empty; what it frees of its parent's is inherited. */
 #include "behaviour.h"
-#include <sys/wait.h>
 
 static void *do_before(void)
 {
@@ -28,7 +27,6 @@ int main(void)
         do_child(p, q);
         _exit(0);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    wait_for(child);
     do_parent(p);
 }

@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 #define HANDLER_FORKS 300
 #define FORKS 150

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 
 #define FORKS 300
 
@@ -48,13 +47,7 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     CHECK(argc == 2 && pthread_create(&thread, NULL, load, argv[1]) == 0);
-    for (int i = 0; i < FORKS; i++) {
-        int status;
-        pid_t pid = fork();
-        if (pid == 0)
-            child();
-        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-    }
+    fork_often(FORKS, child);
     stop = true;
     CHECK(pthread_join(thread, NULL) == 0);
 }

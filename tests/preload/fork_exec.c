@@ -1,7 +1,6 @@
 /* A child that only execs leaves no file; what it executes has its own. The same by vfork and by posix_spawn. */
 #include "behaviour.h"
 #include <spawn.h>
-#include <sys/wait.h>
 
 extern char **environ;
 
@@ -17,8 +16,7 @@ static void do_parent(void)
 
 static void reap(pid_t pid)
 {
-    int status;
-    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+    wait_for(pid);
     do_parent();
 }
 

@@ -1,6 +1,5 @@
 /* Children of children; one that allocates nothing leaves no file. */
 #include "behaviour.h"
-#include <sys/wait.h>
 
 static void do_one(void)
 {
@@ -20,9 +19,8 @@ static void do_three(void)
 static pid_t child_of(void)
 {
     pid_t child = fork();
-    int status;
     if (child)
-        CHECK(waitpid(child, &status, 0) == child && status == 0);
+        wait_for(child);
     return child;
 }
 

@@ -7,7 +7,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 
 extern pid_t _Fork(void) __attribute__((weak)); /* not before glibc 2.34 */
 
@@ -18,12 +17,6 @@ static sigjmp_buf back;
 static pid_t forked(bool once_more)
 {
     return once_more && _Fork ? _Fork() : fork();
-}
-
-static void wait_for(pid_t child)
-{
-    int status;
-    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
 }
 
 static void do_handler(int number)

@@ -5,7 +5,6 @@
 #include "behaviour.h"
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 #include <ucontext.h>
 
 #define TRAP_FLAG 0x100

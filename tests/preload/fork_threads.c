@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 
 static atomic_bool stop;
 
@@ -42,13 +41,7 @@ int main(void)
     pthread_t thread[3];
     for (int i = 0; i < 3; i++)
         CHECK(pthread_create(&thread[i], NULL, busy, NULL) == 0);
-    for (int i = 0; i < 5; i++) {
-        int status;
-        pid_t pid = fork();
-        if (pid == 0)
-            child();
-        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-    }
+    fork_often(5, child);
     stop = true;
     for (int i = 0; i < 3; i++)
         pthread_join(thread[i], NULL);

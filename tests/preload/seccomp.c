@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #define ALLOW(n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (n), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
@@ -69,11 +68,10 @@ static void *run(void *p)
 
 static void in_child(void)
 {
-    int status;
     pid_t pid = vfork();
     if (pid == 0) /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): that is the case */
         _exit(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0);
-    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+    wait_for(pid);
 }
 
 int main(int argc, char **argv)

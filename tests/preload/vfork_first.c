@@ -1,7 +1,6 @@
 /* Threads whose first allocation is in their vfork child, while others start: the child's end is not the end of the thread. */
 #include "behaviour.h"
 #include <pthread.h>
-#include <sys/wait.h>
 
 #define THREADS 24
 #define ROUNDS 3
@@ -20,13 +19,13 @@ static __attribute__((noinline)) void recurse(int depth, int size)
 
 static void *run(void *p)
 {
-    int number = (int)(intptr_t)p, status;
+    int number = (int)(intptr_t)p;
     pid_t pid = vfork();
     if (pid == 0) {
         free(malloc(10)); /* NOLINT(clang-analyzer-unix.Vfork): that is the case */
         _exit(0);
     }
-    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+    wait_for(pid);
     for (int i = 0; i < STACKS; i++)
         recurse(20 + (i * 7 + number) % 150, 16 + number % 8 * 16);
     return p;
