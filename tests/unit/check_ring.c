@@ -157,6 +157,78 @@ START_TEST(the_filesystem_is_full)
 }
 END_TEST
 
+/* A ring of so many blocks in a file that has no room for more than the first ones. */
+static void begin_short(uint32_t blocks, uint32_t there)
+{
+    begin(blocks);
+    stage_table(HT_RING, HT_BLOCK_BYTES, 65536, blocks, (uint64_t)there * HT_BLOCK_BYTES);
+}
+
+static void fill_block(struct thread *t)
+{
+    for (uint32_t n = 0; n < HT_BLOCK_EVENTS; n++)
+        ring_write(t, HT_EVENT_ALLOC, 0, 16, 1, n);
+}
+
+/* The numbers of the blocks that are missing are claimed by nobody, but for one in each lap. */
+START_TEST(what_the_file_lacks_is_passed_over_at_once)
+{
+    begin_short(1000, 3);
+    struct thread *t = writer();
+    for (uint32_t k = 0; k < 30; k++) {
+        fill_block(t);
+        ck_assert_uint_eq(claim_of(block_at(k % 3)), (uint64_t)k / 3 * 1000 + k % 3);
+    }
+    ck_assert_uint_eq(section[HT_RING].file->used, 3);
+    ck_assert_uint_eq(sum_up().dropped, 0);
+}
+END_TEST
+
+/* The one block that is free may be the last that is looked at. */
+START_TEST(a_search_goes_once_round)
+{
+    begin_short(1000, 3);
+    struct thread *before = writer(), *t = writer(), *behind = writer();
+    ring_write(before, HT_EVENT_ALLOC, 0, 16, 1, 1);
+    ring_write(t, HT_EVENT_ALLOC, 0, 16, 1, 1);
+    ring_write(behind, HT_EVENT_ALLOC, 0, 16, 1, 1);
+    for (uint32_t lap = 1; lap < 5; lap++) {
+        fill_block(t); /* closes its block, and takes it again */
+        ck_assert_uint_eq(claim_of(block_at(1)), lap * 1000 + 1);
+        ck_assert_uint_eq(block_at(1)->slot, t->slot->index);
+    }
+    ck_assert_uint_eq(sum_up().dropped, 0);
+}
+END_TEST
+
+/* And no further: what finds no block is lost, and the next search begins where this one ended. */
+START_TEST(a_search_ends)
+{
+    begin(2);
+    struct thread *t[3] = {writer(), writer(), writer()};
+    for (int i = 0; i < 3; i++)
+        ring_write(t[i], HT_EVENT_ALLOC, 0, 16, 1, 1);
+    ck_assert_uint_eq(sum_up().dropped, 1);
+    fill_block(t[0]); /* its first event was in claim 0; those of the search were 2 and 3 */
+    ck_assert_uint_eq(claim_of(block_at(0)), 4);
+    ck_assert_uint_eq(sum_up().dropped, 1);
+}
+END_TEST
+
+START_TEST(a_search_ends_where_the_file_does)
+{
+    begin_short(1000, 3);
+    struct thread *t[4] = {writer(), writer(), writer(), writer()};
+    for (int i = 0; i < 4; i++)
+        ring_write(t[i], HT_EVENT_ALLOC, 0, 16, 1, 1);
+    ck_assert_uint_eq(sum_up().dropped, 1);
+    fill_block(
+        t[0]); /* the search took 3, which is missing, 1000 to 1002, which are open, and 1003, which is missing again */
+    ck_assert_uint_eq(claim_of(block_at(0)), 2000);
+    ck_assert_uint_eq(sum_up().dropped, 1);
+}
+END_TEST
+
 /* A block is passed over until the eight bits of a lap have come round: what it holds is not taken for new. */
 START_TEST(a_block_passed_over_for_long)
 {
@@ -248,6 +320,18 @@ START_TEST(threads_over_many_laps)
 }
 END_TEST
 
+START_TEST(threads_in_a_short_file)
+{
+    begin_short(1000, 6);
+    stage_crowd(SLOTS, write_many);
+    struct sums sums = sum_up();
+    ck_assert_uint_ge(sums.written + sums.dropped, SLOTS * ROUNDS);
+    ck_assert_uint_gt(sums.written, ROUNDS);
+    ck_assert_uint_eq(section[HT_RING].file->used, 6);
+    check_order();
+}
+END_TEST
+
 START_TEST(threads_that_share_a_slot)
 {
     begin(16);
@@ -295,4 +379,6 @@ END_TEST
 
 SUITE("ring", where_a_fork_is, an_event_as_it_was_written, no_ring, many_laps_of_one_thread,
       a_quiet_thread_keeps_its_block, a_block_passed_over_for_long, left_between_two_stores, more_threads_than_blocks,
-      the_filesystem_is_full, threads_over_many_laps, threads_that_share_a_slot, threads_of_both_kinds)
+      the_filesystem_is_full, what_the_file_lacks_is_passed_over_at_once, a_search_goes_once_round, a_search_ends,
+      a_search_ends_where_the_file_does, threads_over_many_laps, threads_in_a_short_file, threads_that_share_a_slot,
+      threads_of_both_kinds)
