@@ -225,6 +225,87 @@ START_TEST(many_stacks)
 }
 END_TEST
 
+/* ---- The index of leaves: without it a stack is found all the same, frame by frame ---- */
+
+#define LEAVES 20000u /* the index begins with room for 512 */
+
+static void leaf_frames(struct frame frames[2], uint32_t i)
+{
+    uint32_t outer = tree_place(1, 0, i / 200), inner = tree_place(2, 0, i % 200);
+    uint64_t path = tree_path(tree_cut_path(0), outer);
+    frames[0] = (struct frame){.path = path, .place = outer};
+    frames[1] = (struct frame){.path = tree_path(path, inner), .place = inner};
+}
+
+static void make_leaves(uint32_t count, bool grow)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct frame frames[2];
+        leaf_frames(frames, i);
+        if (grow && tree_wants()) /* as record.c does */
+            tree_grow();
+        bool there = tree_find(frames, 2, 0) || tree_nodes(frames, 2, 0) == 2;
+        for (unsigned tries = 0; !there && grow && tries < GROW_TRIES; tries++) {
+            tree_grow();
+            there = tree_nodes(frames, 2, 0) == 2;
+        }
+        ck_assert_often(there);
+    }
+}
+
+/* How many are found by their innermost frame; each of these is the right one. */
+static uint32_t count_found(void)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < LEAVES; i++) {
+        struct frame frames[2];
+        leaf_frames(frames, i);
+        if (!tree_find(frames, 2, 0))
+            continue;
+        const struct ht_node *node = node_at(frames[1].node);
+        ck_assert_often(place_at(node->place)->module == 2 && place_at(node->place)->offset_lo == i % 200);
+        ck_assert_often(node->parent == frames[0].node && place_at(node_at(node->parent)->place)->offset_lo == i / 200);
+        found++;
+    }
+    return found;
+}
+
+START_TEST(the_index_of_leaves_grows)
+{
+    begin(1 << 16);
+    make_leaves(LEAVES, true);
+    ck_assert_uint_ge(count_found(), LEAVES / 100 * 99); /* some lie in the line behind the one that is looked at */
+    check_all();
+}
+END_TEST
+
+/* The nodes have room, their index has, and that of leaves has not: it is told, and what was not put in is put in when it is met again. */
+START_TEST(leaves_without_room_are_put_in_later)
+{
+    begin(1 << 16);
+    ck_assert(section_reach(&section[HT_NODES], 2 * LEAVES));
+    for (uint32_t i = 0; i < LEAVES; i++) { /* places make room for whatever wants it: they are there before */
+        struct frame frames[2];
+        leaf_frames(frames, i);
+    }
+    tree_reserve();
+    ck_assert_uint_gt(section[HT_SITES].allocated, 1000);
+    make_leaves(section[HT_SITES].allocated, false);
+    ck_assert(!tree_wants()); /* these had room made for them */
+    make_leaves(LEAVES, false);
+    ck_assert(tree_wants());
+    uint32_t before = section[HT_NODES].claimed, found = count_found();
+    ck_assert_uint_lt(found, LEAVES / 2);
+    for (int round = 0; round < 2; round++) {
+        tree_grow();
+        make_leaves(LEAVES, true);
+    }
+    ck_assert_uint_ge(count_found(), LEAVES / 100 * 99);
+    ck_assert_uint_eq(section[HT_NODES].claimed, before); /* nothing was made twice */
+    check_all();
+}
+END_TEST
+
 START_TEST(full_tables)
 {
     begin(50);
@@ -293,4 +374,5 @@ START_TEST(threads_make_the_same_stacks)
 END_TEST
 
 SUITE("tree", what_is_there_from_the_beginning, places, stacks, stacks_at_once, sites_of_a_node, many_stacks,
-      a_file_that_is_not_trusted, full_tables, no_room_for_the_beginning, threads_make_the_same_stacks)
+      a_file_that_is_not_trusted, the_index_of_leaves_grows, leaves_without_room_are_put_in_later, full_tables,
+      no_room_for_the_beginning, threads_make_the_same_stacks)
