@@ -11,6 +11,7 @@
 
 #define LOOK_AT 32 /* buffers, before those of processes that have ended are added during the run */
 
+/* That the shim makes at most at one time. */
 static size_t files_allowed(void)
 {
     const char *asked = getenv("HEAPTAP_FILES");
@@ -79,7 +80,9 @@ void run_merge_look(struct run_results *results)
         family_forget(family, file);
         merging->removed++;
     }
-    merging->look_at = MAX(merging->look_at, 2 * family->count);
+    /* Where many go on living, the next look is not at once; but there is always room for those that begin meanwhile. */
+    size_t room = files_allowed() - MIN(files_allowed(), family->count);
+    merging->look_at = family->count + MAX(MIN(MAX(LOOK_AT, family->count / 4), room / 4), 1);
 }
 
 /* The command's own process comes first, where it can: the profile is about it. */
