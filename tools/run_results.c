@@ -230,5 +230,9 @@ bool run_results(struct run_results *results)
     tell_unusable(results->family);
     tell_living(results->family);
     tell_limit(results);
+    if (results->family->crowded)
+        run_say("not all buffers could be kept open, they stay: heaptap ls; ulimit -n allows more%s",
+                results->merge ? "" : ", --merge takes any number");
+    done = done && !results->family->crowded;
     return done;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -193,12 +194,18 @@ static void hold(void *arg, const char *name)
     struct family *family = arg;
     struct family_file file = {.fd = -1};
     struct stat opened, held;
+    struct rlimit limit;
     int length = snprintf(file.path, sizeof file.path, "%s/%s", family->directory, name);
     if (!is_ours(family, name) || family->count == FAMILY_FILES_MAX || length < 0 || length >= (int)sizeof file.path)
         return;
     file.fd = open(file.path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file.fd < 0)
         return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)file.fd + FAMILY_FILES_SPARE >= limit.rlim_cur) {
+        family->crowded = true;
+        close(file.fd);
+        return;
+    }
     bool known = fstat(file.fd, &opened) != 0;
     for (size_t i = 0; i < family->count && !known; i++)
         known = strcmp(family->file[i].path, file.path) == 0 && fstat(family->file[i].fd, &held) == 0 &&
@@ -274,6 +281,7 @@ static void count_silent(void *arg, const char *name)
 
 void family_settle(struct family *family)
 {
+    family->crowded = false; /* what was too much then may be gone */
     for (int tries = 0; tries <= SETTLE_TRIES; tries++) {
         if (tries)
             nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);

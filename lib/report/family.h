@@ -11,6 +11,7 @@
 #define FAMILY_FILES_MAX 1000    /* the shim makes no more of one pattern ... */
 #define FAMILY_FILES_DEFAULT 256 /* ... or HEAPTAP_FILES, or so many */
 #define FAMILY_RUNS_KEPT 8
+#define FAMILY_FILES_SPARE 32 /* descriptors that are left for everything else */
 
 struct family_file {
     char path[512];
@@ -28,6 +29,7 @@ struct family {
     struct family_file *file;
     size_t count;
     size_t most;   /* highest count so far */
+    bool crowded;  /* not all could be held: there were too many open files */
     size_t silent; /* set by family_settle: processes of the run that live and have no buffer */
 };
 

@@ -7,15 +7,18 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
 
+/* What the command is given back as it was. */
 struct signals {
     sigset_t before;
     struct sigaction child_before, pipe_before, size_before;
+    struct rlimit files_before;
     int fd;
     struct witness witness;
 };
@@ -88,6 +91,7 @@ static _Noreturn void become_command(const struct supervise *supervise, const st
     sigaction(SIGCHLD, &signals->child_before, NULL);
     sigaction(SIGPIPE, &signals->pipe_before, NULL);
     sigaction(SIGXFSZ, &signals->size_before, NULL);
+    setrlimit(RLIMIT_NOFILE, &signals->files_before);
     sigprocmask(SIG_SETMASK, &signals->before, NULL);
     execvp(supervise->argv[0], supervise->argv);
     int error = errno;
@@ -137,11 +141,20 @@ static void wait_for(const struct supervise *supervise, struct signals *signals,
     read_signals(signals, 0);
 }
 
+static void allow_more_files(struct signals *signals)
+{
+    getrlimit(RLIMIT_NOFILE, &signals->files_before);
+    struct rlimit more = signals->files_before;
+    more.rlim_cur = more.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &more);
+}
+
 bool supervise_run(const struct supervise *supervise, pid_t *pid, int *status, struct err *err)
 {
     struct signals signals;
     if (!take_signals(&signals))
         return err_system(err, "watch over", supervise->argv[0]);
+    allow_more_files(&signals);
     *pid = start(supervise, &signals, err);
     if (*pid > 0)
         wait_for(supervise, &signals, *pid, status);

@@ -17,7 +17,7 @@ struct supervise {
     void *watch_arg;
 };
 
-/* False: it could not be started. `status` is as from waitpid. Afterwards signals are as they were, and SIGPIPE and SIGXFSZ are ignored. */
+/* False: it could not be started. This process may have more open files from then on, as many as it can; the command as many as before. `status` is as from waitpid. Afterwards signals are as they were, and SIGPIPE and SIGXFSZ are ignored. */
 bool supervise_run(const struct supervise *supervise, pid_t *pid, int *status, struct err *err);
 
 /* What a shell would say: the exit status, or 128 + the signal. */
