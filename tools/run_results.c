@@ -87,8 +87,8 @@ static bool write_profiles(const struct run_results *results, const struct famil
 {
     const struct family *family = results->family;
     struct err err;
-    bool done = true, written = false; /* all that was recorded; OUT itself */
-    size_t shown = 0, others = 0;
+    bool written = false; /* OUT itself */
+    size_t shown = 0, others = 0, failures = 0;
     for (size_t i = 0; i < family->count; i++) {
         const struct family_file *file = &family->file[i];
         char path[4096];
@@ -99,9 +99,10 @@ static bool write_profiles(const struct run_results *results, const struct famil
         else
             name_output(results, file, path, sizeof path);
         if (!run_profile_write(results, file, NULL, path, &err)) {
-            tool_fail(&err);
-            run_say("the buffer is kept: %s", file->path);
-            done = false;
+            if (failures++ < RUN_LINES_MAX) {
+                tool_fail(&err);
+                run_say("the buffer is kept: %s", file->path);
+            }
             continue;
         }
         unlink(file->path);
@@ -114,9 +115,12 @@ static bool write_profiles(const struct run_results *results, const struct famil
     }
     if (others > RUN_LINES_MAX)
         run_say("and %zu more processes: %s.PROGRAM.PID", others - RUN_LINES_MAX, results->output);
-    if (own && done)
+    if (failures > RUN_LINES_MAX)
+        run_say("and %zu more profiles could not be written; their buffers are kept: heaptap ls",
+                failures - RUN_LINES_MAX);
+    if (written)
         run_profile_tell_next(results, results->output);
-    return done && written;
+    return !failures && written;
 }
 
 /* ---- Without ---- */
