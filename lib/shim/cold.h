@@ -3,7 +3,7 @@
  * The door is a try-lock that nobody waits for; a thread that finds it shut does without and counts that.
  *
  * All cold work there is: the lookup of the real functions (real.c), the start of a recording (session.c), reading the module list
- * (modules.c), teaching a rule (rules.c). Cold too, but on the program's own stack: a thread's first event (thread.c), an unknown page of its stack
+ * (modules.c), teaching a rule (rules.c), the program's mlockall (hooks_lock.c). Cold too, but on the program's own stack: a thread's first event (thread.c), an unknown page of its stack
  * (stack.c), and tables that grow (section.c, index.c, memory.c), which record.c and capture_stack have done from where little of that stack is in use.
  */
 #ifndef HEAPTAP_COLD_H

@@ -19,6 +19,9 @@
     EXPORT result name parameters;                                                                                     \
     EXPORT result name parameters
 
+/* mlockall, also by syscall. */
+int hooks_lock_all(int flags);
+
 void hooks_nested_alloc(const void *p);
 void hooks_nested_free(const void *p);
 void hooks_settle_nested(struct thread *t, const void *p);

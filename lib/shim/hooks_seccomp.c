@@ -21,6 +21,8 @@ HOOK(int, prctl, (int option, unsigned long a, unsigned long b, unsigned long c,
 
 HOOK(long, syscall, (long n, long a, long b, long c, long d, long e, long f))
 {
+    if (n == __NR_mlockall)
+        return hooks_lock_all((int)a);
     bool filter = (n == __NR_seccomp && (a == SECCOMP_SET_MODE_FILTER || a == SECCOMP_SET_MODE_STRICT)) ||
                   (n == __NR_prctl && a == PR_SET_SECCOMP);
     if (filter)

@@ -26,17 +26,45 @@ struct chunk {
 };
 static struct chunk *chunk;
 
+/* What memory_set_aside made, and how far it is used; end 0: nothing. */
+#define ASIDE_BYTES ((size_t)512 << 20)
+static struct memory_range aside;
+static uintptr_t aside_used;
+static uint32_t aside_begun;
+
+/* Of what was set aside. */
+static COLD void *fill_aside(uintptr_t end, size_t bytes)
+{
+    uintptr_t at = __atomic_load_n(&aside_used, __ATOMIC_RELAXED);
+    size_t room = align_up(bytes, HT_SECTION_ALIGN); /* the largest page there is */
+    do {
+        if (room > end - at)
+            return NULL;
+    } while (!__atomic_compare_exchange_n(&aside_used, &at, at + room, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return sys_fill((void *)at, bytes) ? NULL : (void *)at;
+}
+
+/* What was set aside has no holes: it is unlocked as a whole. */
+static void let_go(void *at, size_t bytes)
+{
+    if (UNLIKELY((uintptr_t)at - aside.start < aside.end - aside.start))
+        memory_empty(at, bytes);
+    else
+        sys_unmap(at, bytes);
+}
+
 /* What is to be zero in a fork child, unless wiping it there is left to us. */
 static void *map_wiped(size_t bytes)
 {
-    void *at = sys_map_anonymous(NULL, bytes, NULL);
+    uintptr_t end = __atomic_load_n(&aside.end, __ATOMIC_ACQUIRE);
+    void *at = UNLIKELY(end) ? fill_aside(end, bytes) : sys_map_anonymous(NULL, bytes, NULL);
     if (!at)
         return NULL;
     if (sys_advise(at, bytes, MADV_WIPEONFORK) < 0) {
         if (!word_get(&mapping_count))
             word_set(&wipe_refused, 1);
         if (memory_wiped_by_kernel()) { /* this one alone would keep its contents in a fork child, which would take the parent's state for its own */
-            sys_unmap(at, bytes);
+            let_go(at, bytes);
             return NULL;
         }
     }
@@ -79,12 +107,12 @@ static void keep_this_too(void *at, size_t bytes)
 
 void *memory_map(size_t bytes)
 {
-    void *at = map_wiped(bytes);
+    void *at = bytes <= memory_left() ? map_wiped(bytes) : NULL;
     if (!at)
         return NULL;
     uint32_t row = word_add(&mapping_count, 1);
     if (row >= MAPPINGS_MAX) { /* could not be emptied in a fork child */
-        sys_unmap(at, bytes);
+        let_go(at, bytes);
         word_set(&mapping_count, MAPPINGS_MAX);
         return NULL;
     }
@@ -103,7 +131,7 @@ void memory_unmap(void *at, size_t bytes)
             __atomic_store_n(&mappings[row].at, NULL, __ATOMIC_RELAXED);
             break;
         }
-    sys_unmap(at, bytes);
+    let_go(at, bytes);
     __atomic_fetch_sub(&total_bytes, bytes, __ATOMIC_RELAXED);
 }
 
@@ -150,6 +178,8 @@ void memory_wipe(void)
     uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
     if (mark)
         *mark = 0;
+    aside.end = 0; /* the child's new mappings are not locked */
+    aside_begun = 0;
     bool kept = memory_kept();
     keepers = advising =
         0; /* also where another thread of the parent was just about to keep it, or had just ended that */
@@ -208,7 +238,51 @@ void memory_keep_end(void)
     leave(&signals);
 }
 
+/* ---- How much, and where ---- */
+
 size_t memory_bytes(void)
 {
     return __atomic_load_n(&total_bytes, __ATOMIC_RELAXED);
+}
+
+size_t memory_left(void)
+{
+    uint64_t limit = MIN(sys_address_limit(), sys_data_limit()), most = limit / MEMORY_PART, used = memory_bytes();
+    if (limit == UINT64_MAX)
+        return SIZE_MAX;
+    return (size_t)MIN(most - MIN(most, used), SIZE_MAX);
+}
+
+void memory_set_aside(void)
+{
+    size_t bytes = MIN(ASIDE_BYTES, memory_left()) & ~(size_t)(HT_SECTION_ALIGN - 1);
+    if (!word_swap(&aside_begun, 0, 1))
+        return;
+    char *at = bytes ? sys_map_nothing(bytes) : NULL;
+    if (!at)
+        return;
+    aside.start = aside_used = align_up((uintptr_t)at, HT_SECTION_ALIGN);
+    __atomic_store_n(&aside.end, (uintptr_t)at + bytes, __ATOMIC_RELEASE);
+}
+
+/* Keeps the nearer of two. */
+static void nearer(uintptr_t at, uintptr_t start, uintptr_t end, struct memory_range *range)
+{
+    if (end > at && start < range->start)
+        *range = (struct memory_range){start, end};
+}
+
+bool memory_next(uintptr_t at, struct memory_range *range)
+{
+    uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    uintptr_t end = __atomic_load_n(&aside.end, __ATOMIC_ACQUIRE);
+    *range = (struct memory_range){UINTPTR_MAX, 0};
+    if (end)
+        nearer(at, aside.start, end, range);
+    for (uint32_t row = 0; row < count; row++) {
+        uintptr_t start = (uintptr_t)__atomic_load_n(&mappings[row].at, __ATOMIC_ACQUIRE);
+        if (start)
+            nearer(at, start, start + mappings[row].bytes, range);
+    }
+    return range->end != 0;
 }

@@ -9,7 +9,10 @@
 
 #include <common/base.h>
 
-/* A mapping of its own, zero-filled, page-aligned. NULL: none to be had. Context: any thread; makes system calls. */
+/*
+ * A mapping of its own, zero-filled, page-aligned. NULL: none to be had, or it would be more than memory_left(). Context: any thread; makes system
+ * calls.
+ */
 void *memory_map(size_t bytes);
 /* Gives back what memory_map returned and nobody else has seen. */
 void memory_unmap(void *at, size_t bytes);
@@ -42,7 +45,25 @@ void memory_keep_alone(void);
 /* Somebody is in between. */
 bool memory_kept(void);
 
-/* Bytes mapped so far, for the budget. */
+/* Bytes mapped so far. */
 size_t memory_bytes(void);
+/*
+ * How many more there may be: all of them together are at most one part in MEMORY_PART of what the process may have of addresses (RLIMIT_AS) and of
+ * private memory (RLIMIT_DATA), as these limits are now. SIZE_MAX: there is no limit. Context: any thread, signal-safe; makes system calls.
+ */
+#define MEMORY_PART 16u
+size_t memory_left(void);
+
+/*
+ * From here on mappings are made of addresses set aside now, in this process: for when the kernel is about to lock and populate every new mapping, of which
+ * these are none. When they are used up there are no more. Context: any thread, signal-safe; makes system calls.
+ */
+void memory_set_aside(void);
+
+/* The first range of addresses above `at` that is the shim's own, by where it begins. False: there is none. Context: any thread, signal-safe. */
+struct memory_range {
+    uintptr_t start, end;
+};
+bool memory_next(uintptr_t at, struct memory_range *range);
 
 #endif

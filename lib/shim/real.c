@@ -14,6 +14,11 @@ static int (*next_clock_gettime)(clockid_t, struct timespec *);
 
 /* ---- Stand-ins for names that nothing below defines. Each is built on names that every libc has. ---- */
 
+int real_errno(void)
+{
+    return next_errno_location ? *next_errno_location() : 0;
+}
+
 void real_set_errno(int value)
 {
     if (next_errno_location)
@@ -243,6 +248,13 @@ static int absent_prctl(int option, unsigned long a, unsigned long b, unsigned l
 static long absent_syscall(long n, long a, long b, long c, long d, long e, long f)
 {
     (void)n, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+    real_set_errno(ENOSYS);
+    return -1;
+}
+
+static int absent_mlockall(int flags)
+{
+    (void)flags;
     real_set_errno(ENOSYS);
     return -1;
 }

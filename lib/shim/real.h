@@ -62,6 +62,9 @@
          (option, a, b, c, d))                                                                                         \
     REAL(long, syscall, (long n, long a, long b, long c, long d, long e, long f), (n, a, b, c, d, e, f))
 
+/* Passed through, but for the shim's own memory. */
+#define REAL_LOCK_LIST(REAL) REAL(int, mlockall, (int flags), (flags))
+
 /* Passed through, to keep what the child of a signal handler needs. */
 #define REAL_FORK_LIST(REAL)                                                                                           \
     REAL(int, fork, (void), ())                                                                                        \
@@ -82,6 +85,7 @@ struct dl_phdr_info;
     REAL_PREFIXED_LIST(REAL, _rjem_)                                                                                   \
     REAL_MAP_LIST(REAL)                                                                                                \
     REAL_SECCOMP_LIST(REAL)                                                                                            \
+    REAL_LOCK_LIST(REAL)                                                                                               \
     REAL_FORK_LIST(REAL)                                                                                               \
     REAL_WALK_LIST(REAL)
 
@@ -116,7 +120,8 @@ void real_init(void);
  */
 void *real_lookup(const char *name, uintptr_t *owner_start);
 
-/* Sets errno of the calling thread, for the stand-ins and for nothing else. */
+/* errno of the calling thread, for the stand-ins and for who makes more calls than the program did. */
+int real_errno(void);
 void real_set_errno(int value);
 
 /* CLOCK_MONOTONIC_COARSE and CLOCK_REALTIME in ns; 0 when the program's libc has no clock_gettime yet. Makes no system call where there is a vdso. */

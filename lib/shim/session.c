@@ -390,6 +390,11 @@ bool session_is_borrowed(void)
     return pid > 0 && (uint32_t)pid != recorded_pid;
 }
 
+struct memory_range session_file(void)
+{
+    return (struct memory_range){(uintptr_t)file_base, (uintptr_t)file_base + file_bytes};
+}
+
 bool session_is_forked(void)
 {
     return forked;

@@ -8,6 +8,7 @@
 #define HEAPTAP_SESSION_H
 
 #include "config.h"
+#include "memory.h"
 #include "thread.h"
 
 extern struct config config;
@@ -33,6 +34,9 @@ bool session_is_borrowed(void);
  * Context: signal-safe; makes system calls.
  */
 void session_keep_apart(struct thread *t);
+
+/* Where the file is mapped; empty: not at all. Context: any thread, signal-safe. */
+struct memory_range session_file(void);
 
 /* True in a fork child that has not yet recorded anything of its own. */
 bool session_is_forked(void);

@@ -45,9 +45,9 @@ static long call4(long n, long a, long b, long c, long d)
 
 /* ---- Memory ---- */
 
-static void *map(void *at, size_t bytes, int flags, int fd, long *error)
+static void *map(void *at, size_t bytes, int protection, int flags, int fd, long *error)
 {
-    long result = sys_call(__NR_mmap, (long)at, (long)bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+    long result = sys_call(__NR_mmap, (long)at, (long)bytes, protection, flags, fd, 0);
     bool failed = result < 0 && result >= -ERRORS_MAX;
     if (error)
         *error = failed ? result : 0;
@@ -56,7 +56,8 @@ static void *map(void *at, size_t bytes, int flags, int fd, long *error)
 
 void *sys_map_anonymous(void *at, size_t bytes, long *error)
 {
-    void *memory = map(at, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, error);
+    void *memory = map(at, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, error);
     if (memory)
         sys_advise(memory, bytes, MADV_DONTDUMP);
     return memory;
@@ -64,12 +65,40 @@ void *sys_map_anonymous(void *at, size_t bytes, long *error)
 
 void *sys_map_shared(void *at, int fd, size_t bytes, long *error)
 {
-    return map(at, bytes, MAP_SHARED | (at ? MAP_FIXED : 0), fd, error);
+    return map(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd, error);
 }
 
 long sys_unmap(void *at, size_t bytes)
 {
     return call2(__NR_munmap, (long)at, (long)bytes);
+}
+
+void *sys_map_nothing(size_t bytes)
+{
+    return map(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, NULL);
+}
+
+long sys_fill(void *at, size_t bytes)
+{
+    long error = call3(__NR_mprotect, (long)at, (long)bytes, PROT_READ | PROT_WRITE);
+    if (!error)
+        sys_advise(at, bytes, MADV_DONTDUMP);
+    return error;
+}
+
+long sys_lock(uintptr_t at, size_t bytes, unsigned flags)
+{
+    return call3(__NR_mlock2, (long)at, (long)bytes, (long)flags);
+}
+
+long sys_unlock(uintptr_t at, size_t bytes)
+{
+    return call2(__NR_munlock, (long)at, (long)bytes);
+}
+
+long sys_unlock_all(void)
+{
+    return call0(__NR_munlockall);
 }
 
 long sys_advise(void *at, size_t bytes, int advice)
@@ -251,6 +280,16 @@ static uint64_t limit_of(int resource)
 uint64_t sys_address_limit(void)
 {
     return limit_of(RLIMIT_AS);
+}
+
+uint64_t sys_data_limit(void)
+{
+    return limit_of(RLIMIT_DATA);
+}
+
+uint64_t sys_lock_limit(void)
+{
+    return limit_of(RLIMIT_MEMLOCK);
 }
 
 uint64_t sys_file_limit(void)

@@ -28,8 +28,17 @@ void *sys_map_anonymous(void *at, size_t bytes,
                         long *error); /* private, no swap reserved, not in core dumps; `at` replaces what is there */
 void *sys_map_shared(void *at, int fd, size_t bytes, long *error); /* read and write, from offset 0; `at` as above */
 long sys_unmap(void *at, size_t bytes);
+/* Addresses without memory: nothing there can be read, nothing is populated or counted but the addresses. */
+void *sys_map_nothing(size_t bytes);
+/* What is part of that becomes memory, as of sys_map_anonymous. */
+long sys_fill(void *at, size_t bytes);
 /* -EINVAL also where an emulator accepts whatever it is told and does nothing (qemu-user, for most advices). */
 long sys_advise(void *at, size_t bytes, int advice);
+
+/* Locks memory, as mlock2(2) does, with its flags, and unlocks it; and what mlockall has set, of the whole process. */
+long sys_lock(uintptr_t at, size_t bytes, unsigned flags);
+long sys_unlock(uintptr_t at, size_t bytes);
+long sys_unlock_all(void);
 
 long sys_open(const char *path, int flags, int mode); /* O_CLOEXEC is added */
 long sys_close(int fd);
@@ -72,6 +81,9 @@ void sys_yield(void);
 uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */
 uint64_t sys_address_limit(void);
+/* The same for private memory that may be written to (RLIMIT_DATA), and for locked memory (RLIMIT_MEMLOCK). */
+uint64_t sys_data_limit(void);
+uint64_t sys_lock_limit(void);
 /* How large a file may become (RLIMIT_FSIZE); UINT64_MAX: as large as it likes. Who makes one larger gets SIGXFSZ, by default the end of the process. */
 uint64_t sys_file_limit(void);
 

@@ -41,6 +41,33 @@ START_TEST(refused_mappings)
 }
 END_TEST
 
+START_TEST(mappings_of_what_was_set_aside)
+{
+    struct memory_range range;
+    char *before = memory_map(8192);
+    ck_assert(memory_next(0, &range) && range.start == (uintptr_t)before && range.end == range.start + 8192);
+    ck_assert(!memory_next(range.end, &range));
+    memory_set_aside();
+    mlockall(MCL_FUTURE); /* if that is allowed here */
+    char *a = memory_map(100000), *b = memory_map(4096);
+    ck_assert(a && b && is_zero(b, 4096));
+    unsigned char there[25];
+    ck_assert_int_eq(mincore(a, 100000, there), 0);
+    for (size_t i = 0; i < sizeof there; i++)
+        ck_assert_int_eq(there[i] & 1, 0); /* the kernel would have populated a new one */
+    memset(a, 1, 100000);
+    unsigned all = 0;
+    for (uintptr_t at = 0; memory_next(at, &range); at = range.end)
+        all |= (range.start <= (uintptr_t)a && range.end >= (uintptr_t)a + 100000) |
+               (range.start <= (uintptr_t)b && range.end >= (uintptr_t)b + 4096) << 1;
+    ck_assert_uint_eq(all, 3);
+    while (memory_map(64 << 20)) {
+    }
+    ck_assert_ptr_null(memory_map(64 << 20)); /* nor is any made in its place */
+    munlockall();
+}
+END_TEST
+
 static char *piece[6000];
 static uint32_t piece_count;
 
@@ -246,6 +273,6 @@ START_TEST(too_many_mappings)
 }
 END_TEST
 
-SUITE("memory", mappings_are_zero_and_counted, refused_mappings, pieces_do_not_overlap, no_memory_for_long,
-      fork_empties_it, fork_keeps_it, mapped_while_others_keep_it, frozen_it_cannot_be_kept,
+SUITE("memory", mappings_are_zero_and_counted, refused_mappings, mappings_of_what_was_set_aside, pieces_do_not_overlap,
+      no_memory_for_long, fork_empties_it, fork_keeps_it, mapped_while_others_keep_it, frozen_it_cannot_be_kept,
       fork_empties_it_on_an_old_kernel, what_would_outlive_a_fork_is_not_used, too_many_mappings)
