@@ -147,7 +147,7 @@ struct ht_header {
     /* configuration */
     uint64_t budget_bytes;
     uint32_t interval_bytes; /* 0: exact */
-    uint32_t depth_max;      /* frames kept of a stack */
+    uint32_t depth_max;      /* frames kept of a stack, where memory is not short */
     uint32_t slot_count;     /* slots, without the shared one */
     uint32_t ring_blocks;
     char only[128]; /* HEAPTAP_ONLY */
@@ -200,7 +200,7 @@ struct ht_module {
 
 /* Why the outer end of a stack is missing. */
 enum ht_cut {
-    HT_CUT_DEPTH = 1, /* more frames than depth_max */
+    HT_CUT_DEPTH = 1, /* more frames than are kept */
     HT_CUT_NO_TABLE,  /* the code has no unwind table */
     HT_CUT_REFUSED,   /* its table says something that a rule cannot hold */
     HT_CUT_MEMORY,    /* the next word lies outside readable memory of the stack */

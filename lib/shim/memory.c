@@ -105,9 +105,27 @@ static void keep_this_too(void *at, size_t bytes)
     leave(&signals);
 }
 
-void *memory_map(size_t bytes)
+/* What all mappings together may be. */
+static size_t most_bytes(void)
 {
-    void *at = bytes <= memory_left() ? map_wiped(bytes) : NULL;
+    uint64_t addresses = sys_address_limit(), data = sys_data_limit(), limit = MIN(addresses, data);
+    return limit == UINT64_MAX ? SIZE_MAX : (size_t)MIN(limit / MEMORY_PART, SIZE_MAX);
+}
+
+/* Counted before it is mapped: threads that start together share what is left. */
+static bool count_bytes(size_t bytes)
+{
+    size_t most = most_bytes(), used = memory_bytes();
+    do {
+        if (bytes > most - MIN(most, used))
+            return false;
+    } while (!__atomic_compare_exchange_n(&total_bytes, &used, used + bytes, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return true;
+}
+
+static void *map_counted(size_t bytes)
+{
+    void *at = map_wiped(bytes);
     if (!at)
         return NULL;
     uint32_t row = word_add(&mapping_count, 1);
@@ -119,7 +137,16 @@ void *memory_map(size_t bytes)
     mappings[row].bytes = bytes;
     __atomic_store_n(&mappings[row].at, at, __ATOMIC_SEQ_CST);
     keep_this_too(at, bytes);
-    __atomic_fetch_add(&total_bytes, bytes, __ATOMIC_RELAXED);
+    return at;
+}
+
+void *memory_map(size_t bytes)
+{
+    if (!count_bytes(bytes))
+        return NULL;
+    void *at = map_counted(bytes);
+    if (!at)
+        __atomic_fetch_sub(&total_bytes, bytes, __ATOMIC_RELAXED);
     return at;
 }
 
@@ -247,15 +274,13 @@ size_t memory_bytes(void)
 
 size_t memory_left(void)
 {
-    uint64_t limit = MIN(sys_address_limit(), sys_data_limit()), most = limit / MEMORY_PART, used = memory_bytes();
-    if (limit == UINT64_MAX)
-        return SIZE_MAX;
-    return (size_t)MIN(most - MIN(most, used), SIZE_MAX);
+    size_t most = most_bytes(), used = memory_bytes();
+    return most == SIZE_MAX ? most : most - MIN(most, used);
 }
 
 void memory_set_aside(void)
 {
-    size_t bytes = MIN(ASIDE_BYTES, memory_left()) & ~(size_t)(HT_SECTION_ALIGN - 1);
+    size_t left = memory_left(), bytes = MIN(ASIDE_BYTES, left) & ~(size_t)(HT_SECTION_ALIGN - 1);
     if (!word_swap(&aside_begun, 0, 1))
         return;
     char *at = bytes ? sys_map_nothing(bytes) : NULL;

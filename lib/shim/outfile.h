@@ -48,8 +48,8 @@ bool outfile_boot_id(char id[40]);
 
 /*
  * The budget in bytes: what was asked for; else 1/64 of the least of RAM, the cgroup's memory limit (v1 and v2, all
- * levels up) and free_bytes, between 512 KiB and 256 MiB. In any case at most half of free_bytes and of RLIMIT_FSIZE, and 1/16 of
- * RLIMIT_AS.
+ * levels up) and free_bytes, between 512 KiB and 256 MiB. In any case at most half of free_bytes and of RLIMIT_FSIZE, 1/32 of
+ * RLIMIT_AS and 1/16 of RLIMIT_DATA.
  */
 uint64_t outfile_budget(const struct config *config, uint64_t free_bytes);
 

@@ -8,6 +8,12 @@
 #include "walks.h"
 
 #define THREADS_MAX 8192
+/* All states together, were all stacks deep, are at most so many budgets, but for those that only have room for DEPTH_USUAL frames. */
+#define STATES_BUDGETS 8u
+#define BUDGET_PART 4u /* of what is left of that, a state is so small a part, and of memory_left() */
+#define LEFT_PART 8u
+#define DEPTH_USUAL 1024u
+#define HALVINGS_MAX 16u
 #define ADOPT_TRIES 16u
 #define PAUSE_MOST 1023u
 #define SAME_STACK (16u << 20) /* frames further apart than this are not compared */
@@ -18,9 +24,11 @@ static __thread uint32_t pause_next __attribute__((tls_model("initial-exec")));
 static __thread uint32_t pause_left __attribute__((tls_model("initial-exec")));
 uint32_t session_off;
 
-/* All states there are. A static array: in a fork child the states are zero, their addresses are not. */
+/* All states there are, and how often each was halved. Static arrays: in a fork child the states are zero, their addresses are not. */
 static struct thread *threads[THREADS_MAX];
+static uint8_t halvings[THREADS_MAX];
 static uint32_t thread_count;
+static size_t states_total;
 
 struct thread *thread_state(uint32_t i)
 {
@@ -40,9 +48,40 @@ uint32_t thread_take_nested(struct thread *t, const void *own)
     return others;
 }
 
-static size_t state_bytes(void)
+static struct thread_shape shape_of(unsigned halved)
 {
-    return align_up(thread_bytes(config.depth_max), 4096);
+    uint32_t least = MIN(config.depth_max, THREAD_DEPTH_LEAST);
+    return (struct thread_shape){MAX(config.depth_max >> halved, least),
+                                 MAX(THREAD_MANY >> halved, THREAD_ROOMS_LEAST)};
+}
+
+static size_t state_bytes(unsigned halved)
+{
+    return align_up(thread_bytes(shape_of(halved)), 4096);
+}
+
+/* How often a state is halved if the others have so many bytes, and so many are left below a limit. */
+static unsigned halvings_for(size_t used, size_t left)
+{
+    uint64_t most = STATES_BUDGETS * session_header->budget_bytes, share = (most - MIN(most, used)) / BUDGET_PART;
+    unsigned halved = 0;
+    while (state_bytes(halved) > share && shape_of(halved + 1).depth >= DEPTH_USUAL)
+        halved++;
+    while (state_bytes(halved) > left / LEFT_PART && halved < HALVINGS_MAX)
+        halved++;
+    return halved;
+}
+
+/* Counted before it is there: threads that start together share what is left. */
+static unsigned choose_halvings(void)
+{
+    size_t used = __atomic_load_n(&states_total, __ATOMIC_RELAXED), left = memory_left();
+    unsigned halved;
+    do {
+        halved = halvings_for(used, left);
+    } while (!__atomic_compare_exchange_n(&states_total, &used, used + state_bytes(halved), true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return halved;
 }
 
 /* What a hook that was left, or whose thread ended in it, may have been about to change. */
@@ -58,8 +97,11 @@ static void forget(struct thread *t)
         t->leaf[i].path = 0;
 }
 
-static bool take(struct thread *t, uint32_t tid, bool ask)
+static bool take(uint32_t row, uint32_t tid, bool ask)
 {
+    struct thread *t = __atomic_load_n(&threads[row], __ATOMIC_ACQUIRE);
+    if (!t)
+        return false;
     uint32_t owner = word_get(&t->owner);
     if (owner && (!ask || owner == tid || sys_thread_exists(sys_pid(), owner)))
         return false;
@@ -74,23 +116,28 @@ static bool take(struct thread *t, uint32_t tid, bool ask)
     t->clock_left = 0;
     t->clock_interval = 0;
     thread_take_nested(t, NULL);
-    thread_set_arrays(t, config.depth_max);
+    thread_set_arrays(t, shape_of(halvings[row]));
     return true;
 }
 
 static struct thread *make(uint32_t owner)
 {
-    struct thread *t = memory_map(state_bytes());
-    if (!t)
-        return NULL;
-    thread_set_arrays(t, config.depth_max);
-    t->owner = owner;
-    uint32_t row = word_add(&thread_count, 1);
+    unsigned halved = choose_halvings();
+    size_t bytes = state_bytes(halved);
+    struct thread *t = memory_map(bytes);
+    uint32_t row = t ? word_add(&thread_count, 1) : 0;
     if (row >= THREADS_MAX) {
         word_set(&thread_count, THREADS_MAX);
-        memory_unmap(t, state_bytes());
+        memory_unmap(t, bytes);
+        t = NULL;
+    }
+    if (!t) {
+        __atomic_fetch_sub(&states_total, bytes, __ATOMIC_RELAXED);
         return NULL;
     }
+    thread_set_arrays(t, shape_of(halved));
+    t->owner = owner;
+    halvings[row] = (uint8_t)halved;
     __atomic_store_n(&threads[row], t, __ATOMIC_RELEASE);
     return t;
 }
@@ -102,9 +149,9 @@ static struct thread *find(uint32_t tid)
     uint32_t count = MIN(word_get(&thread_count), THREADS_MAX);
     uint32_t tries = sys_frozen() ? count : MIN(count, ADOPT_TRIES);
     for (uint32_t i = 0; i < tries; i++) {
-        struct thread *t = __atomic_load_n(&threads[word_add(&cursor, 1) % count], __ATOMIC_ACQUIRE);
-        if (t && take(t, tid, !sys_frozen()))
-            return t;
+        uint32_t row = word_add(&cursor, 1) % count;
+        if (take(row, tid, !sys_frozen()))
+            return threads[row];
     }
     return NULL;
 }
@@ -118,8 +165,10 @@ static uint32_t own_id(void)
 static struct thread *attach(void)
 {
     struct thread *t = thread_self;
-    uint32_t tid = own_id();
-    if (!t || !take(t, tid, false)) {
+    uint32_t tid = own_id(), row = 0;
+    while (t && threads[row] != t)
+        row++;
+    if (!t || !take(row, tid, false)) {
         t = find(tid);
         if (!t)
             t = make(tid);

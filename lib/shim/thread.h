@@ -129,10 +129,11 @@ struct leaf {
 
 /*
  * How many steps or leaves a thread remembers: THREAD_FEW, until so many of them are put where another one was, within a second, that memory is the cheaper thing;
- * then twice as many, up to THREAD_MANY. It never becomes less: what lies beyond is zero.
+ * then twice as many, as far as its state has room. It never becomes less: what lies beyond is zero.
  */
 struct room {
     uint32_t mask; /* of an offset in bytes: (how many - 1) * 16 */
+    uint32_t most; /* that the mask may become */
     uint32_t fights;
     uint64_t since_ns; /* when their count began */
 };
@@ -140,6 +141,14 @@ struct room {
 #define THREAD_MANY 16384u
 #define ROOM_NS 1000000000u
 #define THREAD_ALIGN 64u
+
+/* What a state has room for. Where memory is short it is halved until one of both is the least that is of use, and then the other one. */
+struct thread_shape {
+    uint32_t depth; /* frames of a stack */
+    uint32_t rooms; /* steps, and leaves; a power of two */
+};
+#define THREAD_DEPTH_LEAST 128u
+#define THREAD_ROOMS_LEAST 256u
 
 /* What a thing is counted in. */
 struct counter {
@@ -179,7 +188,7 @@ struct thread {
     struct maps_taken taken;
     struct ht_event event; /* being written (ring.c) */
 
-    /* What it remembers: THREAD_MANY of each, of which those are in use that there is room for. */
+    /* What it remembers. */
     struct room steps, leaves;
     struct step *step;
     struct leaf *leaf;
@@ -229,25 +238,25 @@ INLINE void room_fight(struct room *room, uint64_t now_ns)
 {
     if (++room->fights <= 4 * room_count(room))
         return;
-    if (now_ns - room->since_ns < ROOM_NS && room_count(room) < THREAD_MANY)
+    if (now_ns - room->since_ns < ROOM_NS && room->mask < room->most)
         room->mask = 2 * room->mask + 16;
     room->fights = 0;
     room->since_ns = now_ns;
 }
 
-/* Bytes of a state for stacks of so many frames. */
-INLINE size_t thread_bytes(uint32_t depth_max)
+/* Bytes of a state. */
+INLINE size_t thread_bytes(struct thread_shape shape)
 {
-    return sizeof(struct thread) + THREAD_ALIGN + THREAD_MANY * (sizeof(struct step) + sizeof(struct leaf)) +
-           (size_t)depth_max * sizeof(struct frame) +
-           ((size_t)depth_max + 1) *
+    return sizeof(struct thread) + THREAD_ALIGN + shape.rooms * (sizeof(struct step) + sizeof(struct leaf)) +
+           (size_t)shape.depth * sizeof(struct frame) +
+           ((size_t)shape.depth + 1) *
                (sizeof(struct fresh) + sizeof(struct word) + 2 * (size_t)FRAME_EXTRAS * sizeof(struct extra));
 }
 
 /* Sets the arrays up that lie behind the state itself. They are touched only as deep as stacks are. */
-INLINE void thread_set_arrays(struct thread *t, uint32_t depth_max)
+INLINE void thread_set_arrays(struct thread *t, struct thread_shape shape)
 {
-    t->depth_max = depth_max;
+    uint32_t depth_max = t->depth_max = shape.depth;
     t->no_frame.sp = UINTPTR_MAX;
     t->fresh = (struct fresh *)(void *)(t->frame + depth_max);
     t->word = (struct word *)(void *)(t->fresh + depth_max + 1) + 1;
@@ -255,9 +264,10 @@ INLINE void thread_set_arrays(struct thread *t, uint32_t depth_max)
     t->fresh_extra = t->extra + ((size_t)depth_max + 1) * FRAME_EXTRAS;
     uintptr_t end = (uintptr_t)(t->fresh_extra + ((size_t)depth_max + 1) * FRAME_EXTRAS);
     t->step = (struct step *)align_up(end, THREAD_ALIGN); /* no step lies in two cache lines */
-    t->leaf = (struct leaf *)(void *)(t->step + THREAD_MANY);
+    t->leaf = (struct leaf *)(void *)(t->step + shape.rooms);
+    t->steps.most = t->leaves.most = (shape.rooms - 1) * 16;
     if (!t->steps.mask)
-        t->steps.mask = t->leaves.mask = (THREAD_FEW - 1) * 16;
+        t->steps.mask = t->leaves.mask = (MIN(THREAD_FEW, shape.rooms) - 1) * 16;
     t->frame_count = t->extra_count = 0;
 }
 

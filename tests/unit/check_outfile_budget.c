@@ -80,39 +80,39 @@ START_TEST(budget_of_damaged_cgroup_files)
 }
 END_TEST
 
-START_TEST(budget_under_an_address_limit)
+static void check_budget_under_limit(__rlimit_resource_t resource, uint64_t limit_bytes, uint64_t budget)
 {
     begin();
     pid_t pid = fork();
     if (!pid) {
-        struct rlimit limit = {320 * M, RLIM_INFINITY};
+        struct rlimit limit = {limit_bytes, RLIM_INFINITY};
         config.budget_bytes = 200 * M;
-        bool set = !setrlimit(RLIMIT_AS, &limit);
-        _exit(set && outfile_budget(&config, PLENTY) == 20 * M ? 0 : 1);
+        bool set = !setrlimit(resource, &limit);
+        _exit(set && outfile_budget(&config, PLENTY) == budget ? 0 : 1);
     }
     int status;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_int_eq(status, 0);
     end();
+}
+
+START_TEST(budget_under_an_address_limit)
+{
+    check_budget_under_limit(RLIMIT_AS, 320 * M, 10 * M);
+}
+END_TEST
+
+START_TEST(budget_under_a_data_limit)
+{
+    check_budget_under_limit(RLIMIT_DATA, 320 * M, 20 * M);
 }
 END_TEST
 
 START_TEST(budget_under_a_file_limit)
 {
-    begin();
-    pid_t pid = fork();
-    if (!pid) {
-        struct rlimit limit = {3 * M, RLIM_INFINITY};
-        config.budget_bytes = 200 * M;
-        bool set = !setrlimit(RLIMIT_FSIZE, &limit);
-        _exit(set && outfile_budget(&config, PLENTY) == 3 * M / 2 ? 0 : 1);
-    }
-    int status;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_int_eq(status, 0);
-    end();
+    check_budget_under_limit(RLIMIT_FSIZE, 3 * M, 3 * M / 2);
 }
 END_TEST
 
 SUITE("outfile_budget", budget_is_bounded, budget_in_cgroup_2, budget_in_cgroup_1, budget_of_damaged_cgroup_files,
-      budget_under_an_address_limit, budget_under_a_file_limit)
+      budget_under_an_address_limit, budget_under_a_data_limit, budget_under_a_file_limit)

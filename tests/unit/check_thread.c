@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ bool session_is_borrowed(void)
 static void begin(void)
 {
     stage_tables(100);
+    stage_header.budget_bytes = 64 << 20;
     ck_assert(slots_init(8));
 }
 
@@ -451,9 +453,56 @@ START_TEST(what_was_called_inside)
 }
 END_TEST
 
+static int by_depth(const void *a, const void *b)
+{
+    return (int)(*(struct thread *const *)b)->depth_max - (int)(*(struct thread *const *)a)->depth_max;
+}
+
+START_TEST(many_deep_threads_share_a_few_budgets)
+{
+    begin();
+    size_t before = memory_bytes();
+    config.depth_max = 8192;
+    stage_header.budget_bytes = 1 << 20;
+    pthread_barrier_init(&all_in, NULL, 32);
+    stage_crowd(32, record_together);
+    state_count = 32;
+    ck_assert_uint_eq(different_states(), 32);
+    ck_assert_uint_lt(memory_bytes() - before, (8 << 20) + 32 * (400 << 10));
+    qsort(state, 32, sizeof *state, by_depth);
+    ck_assert_uint_ge(state[0]->depth_max, 4096);
+    ck_assert_uint_eq(state[31]->depth_max, 1024);
+    for (unsigned i = 0; i < 32; i++) { /* what they have room for is there */
+        state[i]->leaf[room_count(&state[i]->leaves) - 1].path = i;
+        state[i]->frame[state[i]->depth_max - 1].path = i;
+    }
+}
+END_TEST
+
+START_TEST(states_are_a_part_of_a_limit)
+{
+    struct rlimit limit = {1 << 30, RLIM_INFINITY};
+    begin();
+    config.depth_max = 8192;
+    stage_header.budget_bytes = 1 << 30;
+    ck_assert_int_eq(setrlimit(RLIMIT_DATA, &limit), 0);
+    if (!memory_map(4096)) /* a sanitizer has more already */
+        return;
+    size_t first = memory_bytes();
+    thread_reserve(1);
+    size_t bytes = memory_bytes() - first;
+    thread_reserve(1000);
+    ck_assert_uint_gt(memory_bytes(), first + 20 * bytes / 2);
+    ck_assert_uint_le(memory_bytes(), limit.rlim_cur / MEMORY_PART);
+    limit.rlim_cur = 1 << 20; /* what holds is what is in force now */
+    ck_assert_int_eq(setrlimit(RLIMIT_DATA, &limit), 0);
+    ck_assert_uint_eq(memory_left(), 0);
+}
+END_TEST
+
 START_TEST(there_is_an_end_to_room)
 {
-    struct room room = {.mask = (THREAD_FEW - 1) * 16};
+    struct room room = {.mask = (THREAD_FEW - 1) * 16, .most = (THREAD_MANY - 1) * 16};
     for (uint32_t i = 0; i < 100 * THREAD_MANY; i++)
         room_fight(&room, i);
     ck_assert_uint_eq(room_count(&room), THREAD_MANY);
@@ -465,4 +514,5 @@ SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_a
       left_by_a_fork_child, a_borrower_gets_none, not_ready_any_more, far_away_is_not_judged,
       a_guard_whose_memory_is_gone, no_memory_for_a_thread, no_memory_for_long, states_of_ended_threads_are_used_again,
       a_thread_that_ended_inside_a_hook, every_thread_has_its_own, frozen_threads_use_what_was_set_aside,
-      what_was_called_inside, there_is_an_end_to_room)
+      many_deep_threads_share_a_few_budgets, states_are_a_part_of_a_limit, what_was_called_inside,
+      there_is_an_end_to_room)

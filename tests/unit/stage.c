@@ -182,9 +182,9 @@ struct thread *stage_thread(uint32_t depth)
 {
     static struct thread *made[1024]; /* keeps them reachable, for the leak sanitizer */
     static uint32_t count;
-    struct thread *t = calloc(1, thread_bytes(depth));
+    struct thread *t = calloc(1, thread_bytes((struct thread_shape){depth, THREAD_MANY}));
     ck_assert_ptr_nonnull(t);
-    thread_set_arrays(t, depth);
+    thread_set_arrays(t, (struct thread_shape){depth, THREAD_MANY});
     made[word_add(&count, 1) % ARRAY_LEN(made)] = t;
     return t;
 }
