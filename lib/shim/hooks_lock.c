@@ -55,16 +55,6 @@ static COLD uint64_t own_bytes(void)
     return bytes;
 }
 
-/* The kernel compares all addresses with the limit. */
-static COLD bool fits_without_us(void)
-{
-    char sizes[32];
-    uint64_t pages, own = own_bytes(), limit = sys_lock_limit();
-    long length = sys_read_file("/proc/self/statm", sizes, sizeof sizes - 1);
-    sizes[MAX(length, 0)] = 0;
-    return text_read_decimal(sizes, &pages) != sizes && pages * PAGE - own <= limit;
-}
-
 static const char *read_hex(const char *at, uintptr_t *value)
 {
     for (*value = 0;; at++) {
@@ -96,30 +86,47 @@ static bool lock_range(uintptr_t at, uintptr_t end, unsigned flags)
     return result != -ENOSYS;
 }
 
-/* A library below may have made the call a stub (sanitizers do, whose shadow is terabytes). */
-static bool something_is_locked(struct lines *lines)
+/* ---- Behind the door ---- */
+
+static struct lines lines;
+
+/* A size in /proc/self/status; UINT64_MAX: unknown. */
+static uint64_t status_bytes(const char *key)
 {
     const char *line;
-    uint64_t locked = 1;
-    if (!lines_open(lines, "/proc/self/status", '\n'))
-        return true;
-    while ((line = lines_next(lines)))
-        if (text_starts(line, "VmLck:")) {
-            for (line += 6; *line == ' ' || *line == '\t'; line++) {
+    uint64_t kib = 0;
+    bool found = false;
+    if (!lines_open(&lines, "/proc/self/status", '\n'))
+        return UINT64_MAX;
+    while (!found && (line = lines_next(&lines)))
+        if (text_starts(line, key)) {
+            for (line += text_length(key); *line == ' ' || *line == '\t'; line++) {
             }
-            text_read_decimal(line, &locked);
-            break;
+            text_read_decimal(line, &kib);
+            found = true;
         }
-    lines_close(lines);
-    return locked != 0;
+    lines_close(&lines);
+    return found ? kib << 10 : UINT64_MAX;
+}
+
+/* The kernel compares all addresses with the limit. */
+static void ask_fits(void *fits)
+{
+    uint64_t all = status_bytes("VmSize:");
+    *(bool *)fits = all != UINT64_MAX && all - own_bytes() <= sys_lock_limit();
+}
+
+static void ask_seccomp(void *under)
+{
+    *(bool *)under = sys_under_seccomp();
 }
 
 static void lock_others(void *argument)
 {
-    static struct lines lines;
     struct work *work = argument;
     const char *line;
-    if (!work->anew && !something_is_locked(&lines)) {
+    /* A library below may have made the call a stub: sanitizers do, whose shadow is terabytes. */
+    if (!work->anew && !status_bytes("VmLck:")) {
         work->done = true;
         return;
     }
@@ -144,7 +151,8 @@ static COLD int lock_current(int flags)
     int result = real.mlockall(flags | MCL_ONFAULT);
     struct work work = {.flags = flags & MCL_ONFAULT ? MLOCK_ONFAULT : 0, .anew = result != 0};
     if (work.anew) {
-        if (real_errno() != ENOMEM || !fits_without_us())
+        bool fits = false;
+        if (real_errno() != ENOMEM || !cold_run(&door, ask_fits, &fits) || !fits)
             return real.mlockall(flags);
         if (!(flags & MCL_FUTURE))
             sys_unlock_all(); /* an earlier MCL_FUTURE is over then */
@@ -160,12 +168,21 @@ static COLD int lock_current(int flags)
     return real.mlockall(flags);
 }
 
+/* Not where a filter may forbid them. A process that does not record has the library all the same, but was not asked for filters at its start. */
+static COLD bool may_make_calls(void)
+{
+    bool under = true;
+    if (session_off)
+        return !session_has_filter() && cold_run(&door, ask_seccomp, &under) && !under;
+    return session_file().start && !sys_frozen();
+}
+
 COLD int hooks_lock_all(int flags)
 {
     struct guard guard;
     struct thread *t = thread_enter(&guard); /* a fork child maps its file now, not when that would be locked */
-    bool with_us = session_file().start && !sys_frozen();
-    if (with_us && (flags & MCL_FUTURE))
+    bool with_us = may_make_calls();
+    if (with_us && !session_off && (flags & MCL_FUTURE))
         memory_set_aside();
     int result = with_us && (flags & MCL_CURRENT) ? lock_current(flags) : real.mlockall(flags);
     if (with_us && (flags & MCL_CURRENT) && !result)

@@ -482,6 +482,11 @@ void session_filtered(bool in_force)
         __atomic_fetch_and(&session_header->flags, ~HT_FLAG_FROZEN, __ATOMIC_RELAXED);
 }
 
+bool session_has_filter(void)
+{
+    return word_get(&filtered) || word_get(&filters);
+}
+
 /* The program may never allocate; and what it does before main is recorded from the first event on anyway. */
 __attribute__((constructor)) static void constructor(void)
 {

@@ -47,6 +47,8 @@ bool session_is_forked(void);
  */
 void session_freeze(void);
 void session_filtered(bool in_force);
+/* One is known of, also where nothing is recorded. */
+bool session_has_filter(void);
 
 /* Adds to the process's heap and keeps its peak. Called with a thread's pending bytes when they are many. */
 void session_heap_flush(struct thread *t);
