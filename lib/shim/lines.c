@@ -9,7 +9,7 @@ bool lines_open(struct lines *lines, const char *path, char separator)
     lines->reads = 0;
     lines->at = lines->end = 0;
     lines->separator = separator;
-    lines->inside = false;
+    lines->inside = lines->cut = false;
     return lines->fd >= 0;
 }
 
@@ -26,9 +26,10 @@ static bool fill(struct lines *lines)
         lines->buffer[i] = lines->buffer[lines->at + i];
     lines->at = 0;
     lines->end = left;
-    if (lines->reads++ >= LINES_READS)
-        return false;
-    long got = sys_read(lines->fd, lines->buffer + left, sizeof lines->buffer - 1 - left);
+    long got = -1;
+    if (lines->reads++ < LINES_READS)
+        got = sys_read(lines->fd, lines->buffer + left, sizeof lines->buffer - 1 - left);
+    lines->cut |= got < 0;
     lines->end += got > 0 ? (size_t)got : 0;
     return got > 0;
 }

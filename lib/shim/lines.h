@@ -11,6 +11,7 @@ struct lines {
     int fd;
     uint32_t reads;
     size_t at, end; /* what was read and not yet handed out */
+    bool cut;       /* there may be more than could be read */
     bool inside;    /* the rest of a line that was too long comes first, and is dropped */
     char separator;
     char buffer[4096];
