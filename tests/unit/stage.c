@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #define CALLS_MAX 512
 
 uint32_t stage_page_bytes = 4096;
+uint64_t stage_data_limit;
 
 static uint32_t calls[CALLS_MAX], frozen;
 /* What a thread did happened before the kernel says that it is gone. The thread sanitizer does not know, and is told by this word. */
@@ -80,6 +82,10 @@ long sys_call(long n, long a, long b, long c, long d, long e, long f)
     word_add(&calls[n], 1);
     if (n == SYS_madvise && (uintptr_t)a % stage_page_bytes)
         return -EINVAL;
+    if (n == SYS_prlimit64 && b == RLIMIT_DATA && stage_data_limit) {
+        *(struct rlimit64 *)d = (struct rlimit64){stage_data_limit, RLIM64_INFINITY};
+        return 0;
+    }
     long result = n == SYS_madvise ? advise(a, b, c) : arch_syscall(n, a, b, c, d, e, f);
     if (n == SYS_tgkill && result == -ESRCH)
         word_acquire(&ended);

@@ -26,6 +26,8 @@ unsigned stage_calls(long n);
 
 /* Where the kernel takes advice to begin: at multiples of this. */
 extern uint32_t stage_page_bytes;
+/* What it says that the limit of data is; 0: what it is. */
+extern uint64_t stage_data_limit;
 
 /* Header of the file that the tables would be of. */
 extern struct ht_header stage_header;
