@@ -13,6 +13,7 @@
 
 #include "cold.h"
 #include "lines.h"
+#include "live.h"
 #include "memory.h"
 #include <common/text.h>
 #include <asm/unistd.h>
@@ -22,12 +23,15 @@
 #define PAGE 4096u
 #define DOOR_TRIES 64u
 
-extern char __bss_start[], _end[]; /* of this library: mostly live_root, of which little is ever used */
+extern char __bss_start[], _end[]; /* of this library: tables, of which little is ever used */
 
 /* As memory_next, of all that is the shim's but its code and data. */
 static bool own_next(uintptr_t at, struct memory_range *range)
 {
-    const struct memory_range others[] = {session_file(), {(uintptr_t)__bss_start, (uintptr_t)_end}};
+    const struct memory_range others[] = {
+        session_file(),
+        {(uintptr_t)__bss_start, (uintptr_t)_end},
+        {(uintptr_t)live_root, (uintptr_t)(live_root ? live_root + LIVE_ROOTS : NULL)}};
     bool found = memory_next(at, range);
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         uintptr_t start = align_up(others[i].start, PAGE), end = others[i].end & ~(uintptr_t)(PAGE - 1);

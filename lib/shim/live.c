@@ -10,16 +10,28 @@
 #define PAGES (1u << (HT_REGION_SHIFT - LIVE_PAGE_SHIFT))
 #define GRANULES (1u << (HT_REGION_SHIFT - LIVE_GRANULE_SHIFT)) /* of a region */
 
-struct live_heads *live_root[1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT)];
+struct live_heads **live_root;
 uint32_t *live_following;
 
 /* Memory of which little may ever be used: a huge page would be more than all else. */
-static void *map_sparse(size_t bytes)
+static void *thin(void *memory, size_t bytes)
 {
-    void *memory = memory_map(bytes);
     if (memory)
         sys_advise(memory, bytes, MADV_NOHUGEPAGE);
     return memory;
+}
+
+static void *map_sparse(size_t bytes)
+{
+    return thin(memory_map(bytes), bytes);
+}
+
+static bool make_root(void)
+{
+    const size_t bytes = LIVE_ROOTS * sizeof *live_root;
+    if (!live_root)
+        live_root = thin(sys_map_anonymous(NULL, bytes, NULL), bytes); /* not memory_map, which fork empties */
+    return live_root;
 }
 
 bool live_init(uint32_t lines_max)
@@ -31,7 +43,7 @@ bool live_init(uint32_t lines_max)
     }
     section[HT_LINES].claimed = 0;
     section[HT_LINES].capacity = MIN(section[HT_LINES].capacity, LIVE_LINES_MAX);
-    if (!live_following || !section_reach(&section[HT_LINES], 1))
+    if (!make_root() || !live_following || !section_reach(&section[HT_LINES], 1))
         return false;
     for (unsigned i = 0; i < HT_LINE_ENTRIES; i++)
         word_set(&live_line(0)->tag[i], HT_TAG_BUSY);
@@ -62,7 +74,7 @@ COLD struct live_heads *live_make_heads(uintptr_t address)
 {
     uintptr_t at = address >> LIVE_HEADS_SHIFT;
     struct live_heads *there = NULL, *fresh = NULL;
-    if (at < ARRAY_LEN(live_root))
+    if (at < LIVE_ROOTS)
         fresh = sys_frozen() ? take_spare() : map_sparse(sizeof *fresh);
     if (!fresh || __atomic_compare_exchange_n(&live_root[at], &there, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return fresh;

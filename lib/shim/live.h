@@ -51,7 +51,12 @@ struct live_heads {
     uint32_t granule[1u << (LIVE_HEADS_SHIFT - LIVE_GRANULE_SHIFT)];
     uint32_t page[1u << (LIVE_HEADS_SHIFT - LIVE_PAGE_SHIFT)];
 };
-extern struct live_heads *live_root[1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT)];
+/*
+ * The heads of each part; NULL: not made. Not a static array: a garbage collector below us would take it for a root and look through it each time. Fork
+ * children find the same heads, whose memory is zero there.
+ */
+#define LIVE_ROOTS (1u << (LIVE_ADDRESS_BITS - LIVE_HEADS_SHIFT))
+extern struct live_heads **live_root;
 
 /*
  * The line that follows each line: one that was there before it, so there are no cycles. Line 0 stands for none; its entries neither match nor have
@@ -88,7 +93,7 @@ INLINE uint32_t live_tag(enum ht_tag_state state, uintptr_t address)
 INLINE struct live_heads *live_heads_of(uintptr_t address)
 {
     uintptr_t at = address >> LIVE_HEADS_SHIFT;
-    return LIKELY(at < ARRAY_LEN(live_root)) ? __atomic_load_n(&live_root[at], __ATOMIC_ACQUIRE) : NULL;
+    return LIKELY(at < LIVE_ROOTS) ? __atomic_load_n(&live_root[at], __ATOMIC_ACQUIRE) : NULL;
 }
 
 INLINE uint32_t *live_granule(struct live_heads *heads, uintptr_t address)

@@ -14,7 +14,7 @@ static struct thread *t;
 
 static void begin(uint32_t lines)
 {
-    for (size_t i = 0; i < ARRAY_LEN(live_root); i++)
+    for (size_t i = 0; live_root && i < LIVE_ROOTS; i++)
         if (live_root[i]) {
             memory_unmap(live_root[i], sizeof *live_root[i]);
             live_root[i] = NULL;
