@@ -99,7 +99,7 @@ static void forget(struct thread *t)
 
 static bool take(uint32_t row, uint32_t tid, bool ask)
 {
-    struct thread *t = __atomic_load_n(&threads[row], __ATOMIC_ACQUIRE);
+    struct thread *t = row < THREADS_MAX ? __atomic_load_n(&threads[row], __ATOMIC_ACQUIRE) : NULL;
     if (!t)
         return false;
     uint32_t owner = word_get(&t->owner);
@@ -156,6 +156,15 @@ static struct thread *find(uint32_t tid)
     return NULL;
 }
 
+/* THREADS_MAX: it is none. */
+static uint32_t row_of(const struct thread *t)
+{
+    uint32_t row = 0;
+    while (row < THREADS_MAX && threads[row] != t)
+        row++;
+    return row;
+}
+
 /* Once frozen, the kernel cannot be asked who we are; the address of the thread's own TLS word is as unique among the living. */
 static uint32_t own_id(void)
 {
@@ -165,10 +174,8 @@ static uint32_t own_id(void)
 static struct thread *attach(void)
 {
     struct thread *t = thread_self;
-    uint32_t tid = own_id(), row = 0;
-    while (t && threads[row] != t)
-        row++;
-    if (!t || !take(row, tid, false)) {
+    uint32_t tid = own_id();
+    if (!t || !take(row_of(t), tid, false)) {
         t = find(tid);
         if (!t)
             t = make(tid);
