@@ -12,7 +12,8 @@ const char help_rm[] =
     "process\n"
     "goes on recording into a file without a name).\n"
     "\n"
-    "      --dead   all of yours in $HEAPTAP_DIR, /dev/shm and /tmp whose process is certainly gone\n"
+    "      --dead   all of yours in $HEAPTAP_DIR, /dev/shm and /tmp whose process is certainly gone,\n"
+    "               but for copies\n"
     "      --force  also of a process that lives, or may live\n"
     "  -h, --help   this text\n";
 
@@ -48,7 +49,8 @@ static int remove_dead(void)
     if (!find_all(&list, geteuid(), &err))
         status = tool_fail(&err);
     for (size_t i = 0; i < list.count; i++)
-        if (list.file[i].summary.process == READER_ENDED && !remove_file(list.file[i].path, false, &err))
+        if (list.file[i].summary.process == READER_ENDED && !list.file[i].summary.copied &&
+            !remove_file(list.file[i].path, false, &err))
             status = tool_fail(&err);
     find_free(&list);
     return status;

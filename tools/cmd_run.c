@@ -167,8 +167,11 @@ static int run(const struct options *options, struct family *family, const char 
                                   .format = (enum convert_format)options->format,
                                   .command = options->command[0],
                                   .program = program};
-    const struct supervise supervise = {
-        .argv = options->command, .watch_fd = family->watch_fd, .watch = look_at_family, .watch_arg = &results};
+    const struct supervise supervise = {.argv = options->command,
+                                        .watch_fd = family->watch_fd,
+                                        .watch = look_at_family,
+                                        .watch_arg = &results,
+                                        .stay = results.merge};
     if (!set_environment(family, library, &err) || (results.merge && !run_merge_begin(&results, &err)) ||
         !supervise_run(&supervise, &results.pid, &results.status, &err))
         return tool_fail(&err);

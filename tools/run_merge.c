@@ -82,7 +82,8 @@ void run_merge_look(struct run_results *results)
     }
     /* Where many go on living, the next look is not at once; but there is always room for those that begin meanwhile. */
     size_t room = files_allowed() - MIN(files_allowed(), family->count);
-    merging->look_at = family->count + MAX(MIN(MAX(LOOK_AT, family->count / 4), room / 4), 1);
+    merging->look_at = MIN(family->count + MAX(MIN(MAX(LOOK_AT, family->count / 4), room / 4), 1),
+                           MAX(files_allowed(), 1)); /* where there is none, those that are there may end */
 }
 
 /* The command's own process comes first, where it can: the profile is about it. */
@@ -115,14 +116,26 @@ static void tell_count(const struct merge *merge)
                 programs - apart);
 }
 
+/* In a new directory that nobody else may read: it may lie where everybody has his. */
+static bool write_beside_buffers(const struct run_results *results, char *path, size_t bytes, struct err *err)
+{
+    int length = snprintf(path, bytes, "%s/merged%s.XXXXXX", results->family->directory, results->family->mark);
+    if (!mkdtemp(path))
+        return err_system(err, "make", path);
+    snprintf(path + length, bytes - (size_t)length, "/%s", text_basename(results->output));
+    if (run_profile_write(results, NULL, &results->merging.merge, path, err))
+        return true;
+    path[length] = 0;
+    rmdir(path);
+    return false;
+}
+
 /* What was removed meanwhile is nowhere else: if OUT has no room any more, it goes where the buffers were. */
 static bool write_elsewhere(const struct run_results *results)
 {
     char path[4096];
     struct err err;
-    snprintf(path, sizeof path, "%s/merged%s.%s", results->family->directory, results->family->mark,
-             text_basename(results->output));
-    if (run_profile_write(results, NULL, &results->merging.merge, path, &err)) {
+    if (write_beside_buffers(results, path, sizeof path, &err)) {
         run_profile_tell_next(results, path);
         return true;
     }

@@ -59,7 +59,7 @@
 #define HT_MAGIC "HEAPTAP" /* 8 bytes with its NUL */
 #define HT_BYTE_ORDER 0x0a0b0c0du
 #define HT_VERSION_MAJOR 3
-#define HT_VERSION_MINOR 0
+#define HT_VERSION_MINOR 1
 #define HT_SECTION_ALIGN 65536u
 
 /*
@@ -161,7 +161,8 @@ struct ht_header {
     struct ht_count modules_lost; /* loaded modules that found no row */
     uint32_t threads_seen;        /* threads that recorded at least once */
     uint32_t module_changes;      /* times the module list was read again */
-    uint8_t reserved[1688];
+    uint64_t file_inode;          /* of the file itself, where it was made; a copy has another one. 0: unknown */
+    uint8_t reserved[1680];
 };
 
 /* ------------------------------------------------------------------------------------------------------------------ */

@@ -147,7 +147,7 @@ static void remove_old(void *arg, const char *name)
     const char *at = mark_in(name, &length);
     for (size_t i = FAMILY_RUNS_KEPT; at && i < runs->count; i++)
         if (!runs->run[i].alive && strlen(runs->run[i].mark) == length && memcmp(runs->run[i].mark, at, length) == 0 &&
-            peek_own(runs->directory, name, path, &summary) && summary.process == READER_ENDED)
+            peek_own(runs->directory, name, path, &summary) && summary.process == READER_ENDED && !summary.copied)
             unlink(path);
 }
 

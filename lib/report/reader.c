@@ -61,6 +61,7 @@ static void decode_header(struct ht_header *header, bool swapped)
         reader_swap32(&header->interval_bytes, 4);
         reader_swap32(&header->ctl_pause, 8);
         reader_swap32(&header->peak_bytes, 6); /* with modules_lost, threads_seen, module_changes */
+        reader_swap64(&header->file_inode, 1);
     }
     header->boot_id[sizeof header->boot_id - 1] = 0;
     header->shim_version[sizeof header->shim_version - 1] = 0;
@@ -288,6 +289,7 @@ bool reader_peek_fd(struct reader_summary *summary, int fd, const char *path, st
     summary->owner = stat.st_uid;
     summary->data_bytes = (uint64_t)stat.st_blocks * 512;
     summary->process = process_state(&summary->header, fd);
+    summary->copied = summary->header.file_inode && summary->header.file_inode != stat.st_ino;
     return true;
 }
 

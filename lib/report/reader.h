@@ -60,6 +60,7 @@ void reader_close(struct reader *reader);
 struct reader_summary {
     struct ht_header header;
     enum reader_process process;
+    bool copied; /* it is not the file that the process made */
     uid_t owner;
     uint64_t data_bytes; /* that the filesystem has allocated */
 };

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define WATCH_MS 1000
+
 static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
 
 /* What the command is given back as it was. */
@@ -130,12 +132,13 @@ static void wait_for(const struct supervise *supervise, struct signals *signals,
         {.fd = signals->fd, .events = POLLIN}, {.fd = supervise->watch_fd, .events = POLLIN}, {.events = POLLIN}};
     while (waitpid(pid, status, WNOHANG) == 0) {
         polled[2].fd = signals->witness.fd;
-        if (poll(polled, ARRAY_LEN(polled), -1) < 0)
+        int ready = poll(polled, ARRAY_LEN(polled), supervise->watch_fd >= 0 ? WATCH_MS : -1);
+        if (ready < 0)
             continue;
         uint64_t told = polled[2].revents ? witness_hear(&signals->witness) : 0;
         read_signals(signals, pid);
         witness_forget(&signals->witness, told);
-        if (polled[1].revents)
+        if (polled[1].revents || (!ready && supervise->watch_fd >= 0))
             supervise->watch(supervise->watch_arg);
     }
     read_signals(signals, 0);
@@ -159,7 +162,8 @@ bool supervise_run(const struct supervise *supervise, pid_t *pid, int *status, s
     if (*pid > 0)
         wait_for(supervise, &signals, *pid, status);
     witness_end(&signals.witness);
-    sigprocmask(SIG_SETMASK, &signals.before, NULL);
+    if (!supervise->stay)
+        sigprocmask(SIG_SETMASK, &signals.before, NULL);
     close(signals.fd);
     return *pid > 0;
 }

@@ -12,12 +12,13 @@
 
 struct supervise {
     char *const *argv;
-    int watch_fd; /* `watch` is called when it is readable; -1: none */
+    int watch_fd; /* `watch` is called when it is readable, and now and then while nothing happens; -1: none */
     void (*watch)(void *arg);
     void *watch_arg;
+    bool stay; /* signals that came for the command stay blocked afterwards: there is something to be saved */
 };
 
-/* False: it could not be started. This process may have more open files from then on, as many as it can; the command as many as before. `status` is as from waitpid. Afterwards signals are as they were, and SIGPIPE and SIGXFSZ are ignored. */
+/* False: it could not be started. This process may have more open files from then on, as many as it can; the command as many as before. `status` is as from waitpid. Afterwards signals are as they were, but for `stay`, and SIGPIPE and SIGXFSZ are ignored. */
 bool supervise_run(const struct supervise *supervise, pid_t *pid, int *status, struct err *err);
 
 /* What a shell would say: the exit status, or 128 + the signal. */

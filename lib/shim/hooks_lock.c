@@ -150,6 +150,20 @@ static void lock_others(void *argument)
 
 COLD_STACK(door, 16u << 10, DOOR_TRIES);
 
+#define CALLS_AT_ONCE 100000u
+
+/* Two threads that lock all memory at once do so one after the other. */
+static COLD bool run(void (*function)(void *), void *argument)
+{
+    bool done = false;
+    for (uint32_t i = 0; i < CALLS_AT_ONCE && !done; i++) {
+        done = cold_run(&door, function, argument);
+        if (!done)
+            sys_yield();
+    }
+    return done;
+}
+
 static COLD int lock_current(int flags)
 {
     int before = real_errno();
@@ -157,7 +171,7 @@ static COLD int lock_current(int flags)
     struct work work = {.flags = flags & MCL_ONFAULT ? MLOCK_ONFAULT : 0, .anew = result != 0};
     if (work.anew) {
         bool fits = false;
-        if (real_errno() != ENOMEM || !cold_run(&door, ask_fits, &fits) || !fits)
+        if (real_errno() != ENOMEM || !run(ask_fits, &fits) || !fits)
             return real.mlockall(flags);
         if (!(flags & MCL_FUTURE))
             sys_unlock_all(); /* an earlier MCL_FUTURE is over then */
@@ -166,7 +180,7 @@ static COLD int lock_current(int flags)
     if (one_by_one && (flags & MCL_FUTURE))
         real.mlockall(flags & ~MCL_CURRENT); /* before the list is read: what is not in it is mapped under that */
     unlock_own();
-    if (!one_by_one || (cold_run(&door, lock_others, &work) && work.done)) {
+    if (!one_by_one || (run(lock_others, &work) && work.done)) {
         real_set_errno(before);
         return 0;
     }
@@ -178,7 +192,7 @@ static COLD bool may_make_calls(void)
 {
     bool under = true;
     if (session_off)
-        return !session_has_filter() && cold_run(&door, ask_seccomp, &under) && !under;
+        return !session_has_filter() && run(ask_seccomp, &under) && !under;
     return session_file().start && !sys_frozen();
 }
 

@@ -28,7 +28,7 @@ static void *map_sparse(size_t bytes)
 
 static bool make_root(void)
 {
-    const size_t bytes = LIVE_ROOTS * sizeof *live_root;
+    const size_t bytes = LIVE_ROOTS * sizeof(struct live_heads *); // NOLINT(bugprone-sizeof-expression)
     if (!live_root)
         live_root = thin(sys_map_anonymous(NULL, bytes, NULL), bytes); /* not memory_map, which fork empties */
     return live_root;

@@ -27,7 +27,7 @@ struct chunk {
 static struct chunk *chunk;
 
 /* What memory_set_aside made, and how far it is used; end 0: nothing. */
-#define ASIDE_BYTES ((size_t)512 << 20)
+#define ASIDE_BYTES ((size_t)(sizeof(void *) == 4 ? 64 : 512) << 20)
 static struct memory_range aside;
 static uintptr_t aside_used;
 static uint32_t aside_begun;
@@ -205,7 +205,9 @@ void memory_wipe(void)
     uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
     if (mark)
         *mark = 0;
-    aside.end = 0; /* the child's new mappings are not locked */
+    if (aside.end) /* the child's new mappings are not locked: what is left of it is given back */
+        sys_unmap((void *)MIN(aside_used, aside.end), aside.end - MIN(aside_used, aside.end));
+    aside = (struct memory_range){0, 0};
     aside_begun = 0;
     bool kept = memory_kept();
     keepers = advising =

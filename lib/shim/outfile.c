@@ -139,6 +139,7 @@ static long place(const struct config *config, const struct name *name, const ch
                   struct outfile *out)
 {
     struct sys_fs fs = {0};
+    struct sys_stat stat;
     const char *culprit = directory;
     long directory_fd = open_directory(directory), fd = directory_fd;
     if (directory_fd >= 0) {
@@ -155,6 +156,7 @@ static long place(const struct config *config, const struct name *name, const ch
         } else {
             fd = make(name, out);
             culprit = out->path;
+            out->inode = fd >= 0 && !sys_stat((int)fd, &stat) ? stat.inode : 0;
         }
         sys_close((int)directory_fd);
     }

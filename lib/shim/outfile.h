@@ -13,6 +13,7 @@ struct outfile {
     char path[320];      /* absolute unless HEAPTAP_OUT or HEAPTAP_DIR is not */
     uint64_t free_bytes; /* of its filesystem */
     bool memory_backed;  /* tmpfs, ramfs or hugetlbfs */
+    uint64_t inode;      /* 0: unknown */
     bool one_kernel;     /* its filesystem is one that no other kernel can reach: common/one_kernel.h */
     char problem[160];   /* why there is no file, or not where it was asked for; empty: all is well */
 };

@@ -138,7 +138,7 @@ static bool is_gone(const struct ht_header *header)
     if (!header->boot_id[0])
         return false;
     if (!is_of_this_boot(header))
-        return scan.one_kernel && header->flags & HT_FLAG_ONE_KERNEL;
+        return scan.one_kernel && header->flags & HT_FLAG_ONE_KERNEL && header->file_inode;
     if (!header->pid || header->pid > INT32_MAX || !scan.pid_namespace || header->pid_namespace != scan.pid_namespace)
         return false;
     if (!sys_process_exists((long)header->pid))
@@ -148,7 +148,8 @@ static bool is_gone(const struct ht_header *header)
     return ticks && ticks != header->start_ticks;
 }
 
-static bool is_dead(int fd, uint64_t *started)
+/* A copy is somebody's, whatever became of the process; perhaps of another machine's. */
+static bool is_dead(int fd, uint64_t inode, uint64_t *started)
 {
     static struct ht_header header;
     if (sys_read_at(fd, &header, sizeof header, 0) != (long)sizeof header)
@@ -158,7 +159,7 @@ static bool is_dead(int fd, uint64_t *started)
             return false;
     *started = header.start_realtime_ns;
     return header.byte_order == HT_BYTE_ORDER && header.version_major == HT_VERSION_MAJOR &&
-           header.state != HT_STATE_MAKING && is_gone(&header);
+           header.state != HT_STATE_MAKING && (!header.file_inode || header.file_inode == inode) && is_gone(&header);
 }
 
 static void path_of(const struct seen_file *file, struct text *path)
@@ -181,7 +182,7 @@ static void look(struct seen_file *file)
     if (fd < 0)
         return;
     if (!sys_stat((int)fd, &stat) && (stat.mode & SYS_MODE_TYPE) == SYS_MODE_FILE && stat.uid == scan.uid)
-        file->standing = is_dead((int)fd, &file->started) ? DEAD : KEPT;
+        file->standing = is_dead((int)fd, stat.inode, &file->started) ? DEAD : KEPT;
     file->bytes = stat.allocated_bytes;
     sys_close((int)fd);
 }

@@ -199,6 +199,7 @@ static void identify(uint64_t budget, uint64_t fork_events)
     text_copy(header->malloc_owner, sizeof header->malloc_owner, real_facts.malloc_owner);
     header->flags |= real_facts.malloc_elsewhere ? HT_FLAG_MALLOC_ELSEWHERE : 0;
     header->flags |= own_boot_id && outfile.one_kernel ? HT_FLAG_ONE_KERNEL : 0;
+    header->file_inode = outfile.inode;
     header->budget_bytes = budget;
     header->depth_max = config.depth_max;
     header->ring_blocks = section[HT_RING].capacity;

@@ -6,6 +6,7 @@
 
 static uint32_t walkers; /* threads with a walk; each says itself where: thread.walking */
 static uint32_t reading;
+static uint32_t begun, given_up; /* walks so far, and at the last time that a reader gave up */
 
 static struct thread *state_of_this(void)
 {
@@ -36,6 +37,7 @@ struct thread *walks_begin(uintptr_t frame)
     walks_forget(t); /* the one before was left */
     t->walk.at.reg[0] = frame;
     __atomic_store_n(&t->walking, frame, __ATOMIC_SEQ_CST);
+    word_add(&begun, 1);
     count(1);
     for (uint32_t i = 0; i < WALKER_TRIES && somebody_reads(); i++) {
         count(-1u);
@@ -87,12 +89,14 @@ static bool others_walk(void)
 bool walks_keep_out(void)
 {
     __atomic_store_n(&reading, 1, __ATOMIC_SEQ_CST);
-    for (uint32_t i = 0; i < READER_TRIES && others_walk(); i++)
+    uint32_t now = word_get(&begun); /* those for which one has waited already are not waited for again */
+    for (uint32_t i = now == given_up ? READER_TRIES : 0; i < READER_TRIES && others_walk(); i++)
         sys_yield();
     if (others_walk())
         forget_what_is_over();
     if (!others_walk())
         return true;
+    given_up = now;
     walks_let_in();
     return false;
 }
@@ -104,5 +108,6 @@ void walks_let_in(void)
 
 void walks_anew(void)
 {
-    walkers = reading = 0;
+    reading = 0;
+    walkers = thread_self && thread_self->walking; /* in whose callback the first event of the child may be */
 }

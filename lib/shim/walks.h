@@ -25,7 +25,7 @@ void walks_forget(struct thread *t);
 bool walks_keep_out(void);
 void walks_let_in(void);
 
-/* Fork child: nobody else is here. */
+/* Fork child: no other thread is here. */
 void walks_anew(void);
 
 #endif

@@ -81,7 +81,8 @@ static void show(const struct profile *profile, FILE *out)
 static void show_merged(const struct profile *profile, bool roots, FILE *out)
 {
     struct merge merge;
-    if (merge_init(&merge, roots, NULL) && merge_add(&merge, profile, 1, NULL) && merge_add(&merge, profile, 2, NULL)) {
+    if (merge_init(&merge, roots, NULL) && merge_add(&merge, profile, true, 0, NULL) &&
+        merge_add(&merge, profile, false, 0, NULL)) {
         if (merge.profile.total[HT_KIND_HEAP].allocs != 2 * profile->total[HT_KIND_HEAP].allocs ||
             merge.profile.site_count != 2 * profile->site_count)
             abort();

@@ -2,12 +2,13 @@
  * mlockall, in each of its ways: the program's memory is locked and populated as it asked for, what the shim keeps in reserve is not, and what the program
  * may have under RLIMIT_MEMLOCK it still gets, as do its threads and children.
  *
- * mlockall FLAGS [limit | drop | syscall | filter]: the flags as a number. limit: with as little as most users have, from before the call; drop: from after it.
+ * mlockall FLAGS [limit | drop | syscall | filter | two]: the flags as a number. two: by two threads at once. limit: with as little as most users have, from before the call; drop: from after it.
  * filter: under a filter that kills for any other call about locks.
  */
 #include "behaviour.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -147,16 +148,46 @@ static void do_child(void)
     free(malloc(40));
 }
 
-static void fork_child(void)
+static void fork_child(int flags)
 {
     int state;
     pid_t pid = fork();
     if (pid == 0) {
         do_child();
         CHECK(status("VmLck") == 0 && status("RssShmem") < 2048);
+        CHECK(mlockall(flags) == 0); /* nothing of its parent's is the child's now */
+        CHECK(status("VmLck") < 64 << 10);
         exit(0);
     }
     CHECK(waitpid(pid, &state, 0) == pid && state == 0);
+}
+
+static void *lock_all(void *flags)
+{
+    pthread_barrier_wait(&barrier);
+    CHECK(mlockall(*(int *)flags) == 0);
+    return flags;
+}
+
+static void lock_by_two(int flags)
+{
+    pthread_t other;
+    pthread_attr_t attr;
+    CHECK(pthread_barrier_init(&barrier, NULL, 2) == 0);
+    CHECK(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, 64 << 10) == 0);
+    CHECK(pthread_create(&other, &attr, lock_all, &flags) == 0);
+    lock_all(&flags);
+    CHECK(pthread_join(other, NULL) == 0);
+}
+
+static void lock(int flags, const char *how)
+{
+    errno = 7;
+    if (!strcmp(how, "two"))
+        lock_by_two(flags);
+    else
+        CHECK((strcmp(how, "syscall") ? mlockall(flags) : syscall(SYS_mlockall, flags)) == 0);
+    CHECK(errno == 7);
 }
 
 int main(int argc, char **argv)
@@ -166,13 +197,12 @@ int main(int argc, char **argv)
         at_once = !(flags & MCL_ONFAULT);
     const char *how = argc > 2 ? argv[2] : "";
     char *own = (char *)(((uintptr_t)sparse + PAGE - 1) & ~(uintptr_t)(PAGE - 1)), *before = region();
+    CHECK(mallopt(M_ARENA_MAX, 1)); /* the threads' heaps would be locked as a whole, too */
     if (!strcmp(how, "limit"))
         limit();
     if (!strcmp(how, "filter"))
         put_filter_on();
-    errno = 7;
-    CHECK((strcmp(how, "syscall") ? mlockall(flags) : syscall(SYS_mlockall, flags)) == 0);
-    CHECK(errno == 7);
+    lock(flags, how);
     check(own, current != 0, current && at_once);
     check(before, current != 0, current && at_once);
     CHECK(is_locked(&own) == (current != 0)); /* the stack */
@@ -185,5 +215,5 @@ int main(int argc, char **argv)
     start_threads();
     do_blocks();
     CHECK(status("RssShmem") < 2048 && status("RssAnon") < 8192);
-    fork_child();
+    fork_child(flags);
 }

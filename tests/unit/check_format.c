@@ -68,6 +68,7 @@ static const struct place places[] = {
     AT(ht_header, modules_lost, 2392),
     AT(ht_header, threads_seen, 2400),
     AT(ht_header, module_changes, 2404),
+    AT(ht_header, file_inode, 2408),
     SIZE(ht_segment, 24),
     AT(ht_segment, start, 0),
     AT(ht_segment, end, 8),

@@ -216,6 +216,25 @@ static struct ht_header header_of_another_boot(uint64_t started)
     return header;
 }
 
+START_TEST(copies_stay)
+{
+    struct ht_header of_another_boot = header_of_another_boot(1), dead = dead_header(2);
+    of_another_boot.file_inode = dead.file_inode = UINT64_MAX;
+    begin();
+    filesystem = EXT4_SUPER_MAGIC;
+    config.keep = 0;
+    put("heaptap.prog.1", &of_another_boot);
+    put("heaptap.prog.2", &dead);
+    put_dead("heaptap.prog.3", 3);
+    expect(false, "heaptap.prog.4242");
+    ck_assert(is_there("heaptap.prog.1") && is_there("heaptap.prog.2") && !is_there("heaptap.prog.3"));
+    struct stat stat_now;
+    ck_assert_int_eq(stat(out.path, &stat_now), 0);
+    ck_assert_uint_eq(out.inode, stat_now.st_ino);
+    end();
+}
+END_TEST
+
 START_TEST(files_of_an_earlier_boot_are_of_dead_processes)
 {
     struct ht_header living;
@@ -364,6 +383,6 @@ END_TEST
 
 SUITE("outfile_keep", planted_files_are_not_touched, planted_files_do_not_count, a_crowded_directory,
       the_newest_dead_files_are_kept, what_is_not_certainly_dead_stays, a_number_that_another_process_got,
-      nothing_is_certain_without_proc, files_of_an_earlier_boot_are_of_dead_processes,
+      nothing_is_certain_without_proc, copies_stay, files_of_an_earlier_boot_are_of_dead_processes,
       only_where_no_other_kernel_can_be, too_many_files_make_room_from_the_oldest_dead,
       too_many_bytes_make_room_from_the_oldest_dead, files_under_a_pattern_are_counted_and_never_removed)

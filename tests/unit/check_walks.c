@@ -160,10 +160,40 @@ START_TEST(a_fork_child)
     be(0);
     walks_begin(FRAME);
     be(1);
-    ck_assert(walks_keep_out() == false);
+    ck_assert(!may_read());
     states[0]->walking = 0; /* as all private memory */
     walks_anew();
     ck_assert(may_read());
+    struct thread *t = walks_begin(FRAME);
+    walks_anew(); /* its first event is in the callback */
+    be(0);
+    ck_assert(!may_read());
+    walks_forget(t); /* it begins anew */
+    ck_assert(may_read());
+    walks_end(t, FRAME);
+    ck_assert(may_read());
+}
+END_TEST
+
+START_TEST(the_same_walk_is_waited_for_once)
+{
+    begin();
+    be(0);
+    struct thread *t = walks_begin(FRAME);
+    be(1);
+    unsigned before = stage_calls(SYS_sched_yield);
+    ck_assert(!may_read());
+    unsigned first = stage_calls(SYS_sched_yield) - before;
+    ck_assert_uint_gt(first, 10);
+    for (int i = 0; i < 100; i++)
+        ck_assert(!may_read());
+    ck_assert_uint_eq(stage_calls(SYS_sched_yield) - before, first);
+    be(0);
+    walks_end(t, FRAME);
+    walks_begin(FRAME);
+    be(1);
+    ck_assert(!may_read());
+    ck_assert_uint_gt(stage_calls(SYS_sched_yield) - before, first); /* another one may be short */
 }
 END_TEST
 
@@ -201,4 +231,4 @@ START_TEST(walkers_and_a_reader_at_once)
 END_TEST
 
 SUITE("walks", while_one_goes_on, in_a_hook, a_thread_that_has_not_allocated, one_that_was_left,
-      one_whose_thread_has_ended, a_fork_child, walkers_and_a_reader_at_once)
+      one_whose_thread_has_ended, a_fork_child, the_same_walk_is_waited_for_once, walkers_and_a_reader_at_once)

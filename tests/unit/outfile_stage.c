@@ -240,7 +240,13 @@ struct ht_header dead_header(uint64_t started)
 
 void put(const char *name, const struct ht_header *header)
 {
-    write_file(in_home(name), header, sizeof *header);
+    struct ht_header own = *header;
+    struct stat stat_now;
+    write_file(in_home(name), &own, sizeof own);
+    ck_assert_int_eq(stat(in_home(name), &stat_now), 0);
+    if (!own.file_inode)
+        own.file_inode = stat_now.st_ino;
+    write_file(in_home(name), &own, sizeof own);
 }
 
 void put_dead(const char *name, uint64_t started)

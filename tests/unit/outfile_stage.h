@@ -52,6 +52,7 @@ pid_t start_process(void);
 void end_process(pid_t pid);
 /* A file as a process that ended left it; `started` orders them. */
 struct ht_header dead_header(uint64_t started);
+/* Of its own name, unless the header says that it is a copy: of another inode. */
 void put(const char *name, const struct ht_header *header);
 void put_dead(const char *name, uint64_t started);
 
