@@ -450,6 +450,7 @@ void session_heap_flush(struct thread *t)
 static void set_aside(void)
 {
     thread_reserve(SPARE_THREADS);
+    slots_reserve(SPARE_THREADS);
     memory_spare();
     live_reserve();
     for (uint32_t id = HT_PLACES; id <= HT_RING; id++) {

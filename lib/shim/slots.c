@@ -4,31 +4,51 @@
 #include "sys.h"
 
 #define SLOTS_MAX 65
+#define RESERVING UINT32_MAX /* no thread's id: its slot is about to be nobody's again */
 
 static struct slot slots[SLOTS_MAX];
 static uint32_t slot_count; /* without the shared one, which comes last */
 
+/* Of each slot that ever had an owner, and in the last row of the shared one; a fork child uses its parent's, which are zero again. */
+static struct ht_cell **groups[SLOTS_MAX];
+static size_t group_bytes; /* of one */
+
+static bool make_groups(uint32_t i)
+{
+    struct ht_cell ***own = &groups[slots[i].shared ? SLOTS_MAX - 1 : i];
+    if (!*own)
+        *own = memory_map(group_bytes);
+    slots[i].group = *own;
+    return *own != NULL;
+}
+
 bool slots_init(uint32_t count)
 {
-    uint32_t groups = section[HT_SITES].capacity / HT_SITES_PER_CHUNK + 1;
-    size_t bytes = align_up((size_t)groups * sizeof(struct ht_cell *), 4096);
-    static char *maps;
-    static size_t map_bytes;
-    if (!maps || map_bytes < bytes) { /* a fork child uses its parent's, which is zero again */
-        maps = memory_map(bytes * SLOTS_MAX);
-        map_bytes = bytes;
+    uint32_t group_count = section[HT_SITES].capacity / HT_SITES_PER_CHUNK + 1;
+    size_t bytes = align_up((size_t)group_count * sizeof(struct ht_cell *), 4096);
+    if (group_bytes < bytes) {
+        for (uint32_t i = 0; i < SLOTS_MAX; i++)
+            groups[i] = NULL;
+        group_bytes = bytes;
     }
-    if (!maps || !section_reach(&section[HT_SLOTS], count + 1))
+    if (!section_reach(&section[HT_SLOTS], count + 1))
         return false;
     slot_count = count;
     section[HT_SLOTS].claimed = count + 1;
     word_raise(&section[HT_SLOTS].file->used, count + 1);
     for (uint32_t i = 0; i <= count; i++)
-        slots[i] = (struct slot){.file = SECTION_RECORD(struct ht_slot, HT_SLOTS, i),
-                                 .group = (struct ht_cell **)(void *)(maps + map_bytes * i),
-                                 .index = i,
-                                 .shared = i == count};
-    return true;
+        slots[i] = (struct slot){
+            .file = SECTION_RECORD(struct ht_slot, HT_SLOTS, i), .group = groups[i], .index = i, .shared = i == count};
+    return make_groups(count);
+}
+
+COLD void slots_reserve(uint32_t spare)
+{
+    for (uint32_t i = 0; i < slot_count && spare > 0; i++)
+        if (!word_get(&slots[i].file->owner) && word_swap(&slots[i].file->owner, 0, RESERVING)) {
+            spare -= make_groups(i);
+            word_publish(&slots[i].file->owner, 0);
+        }
 }
 
 struct slot *slots_shared(void)
@@ -50,7 +70,7 @@ static struct slot *take(uint32_t i, uint32_t tid)
     return &slots[i];
 }
 
-struct slot *slots_attach(uint32_t tid)
+struct slot *slots_find(uint32_t tid)
 {
     static uint32_t cursor;
     uint32_t first = word_add(&cursor, 1);
@@ -63,6 +83,14 @@ struct slot *slots_attach(uint32_t tid)
         if (slot)
             return slot;
     }
+    return slots_shared();
+}
+
+COLD struct slot *slots_prepare(struct slot *slot)
+{
+    if (make_groups(slot->index))
+        return slot;
+    word_publish(&slot->file->owner, 0);
     return slots_shared();
 }
 

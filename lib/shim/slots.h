@@ -11,7 +11,7 @@
 /* The private half of a slot. Survives fork as it was: the child reads the fork point from it (slots_events). */
 struct slot {
     _Alignas(128) struct ht_slot *file; /* no two slots in one line, nor in two that are fetched together */
-    struct ht_cell **group;             /* by site / 64: their counters, or NULL */
+    struct ht_cell **group;             /* by site / 64: their counters, or NULL. The slot's first owner makes it */
     uint32_t index;
     bool shared;
     /* ring.h */
@@ -28,8 +28,17 @@ struct slot {
 bool slots_init(uint32_t count);
 
 /* The slot for a new thread. Never NULL. Context: cold; may ask the kernel which owners are gone. */
-struct slot *slots_attach(uint32_t tid);
+struct slot *slots_find(uint32_t tid);
+struct slot *slots_prepare(struct slot *slot); /* that never had an owner */
+INLINE struct slot *slots_attach(uint32_t tid)
+{
+    struct slot *slot = slots_find(tid);
+    return slot->group ? slot : slots_prepare(slot);
+}
 struct slot *slots_shared(void);
+
+/* Makes sure that a few threads can get one without a system call. */
+void slots_reserve(uint32_t spare);
 
 INLINE void slot_add(struct slot *slot, struct ht_count *count, uint64_t n)
 {
