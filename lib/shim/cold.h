@@ -3,7 +3,7 @@
  * The door is a try-lock that nobody waits for; a thread that finds it shut does without and counts that.
  *
  * All cold work there is: the lookup of the real functions (real.c), the start of a recording (session.c), reading the module list
- * (modules.c), teaching a rule (rules.c), the program's mlockall (hooks_lock.c). Cold too, but on the program's own stack: a thread's first event (thread.c), an unknown page of its stack
+ * (modules.c), teaching a rule (rules.c), the program's mlockall (hooks_lock.c), giving addresses back (session.c). Cold too, but on the program's own stack: a thread's first event (thread.c), an unknown page of its stack
  * (stack.c), and tables that grow (section.c, index.c, memory.c), which record.c and capture_stack have done from where little of that stack is in use.
  */
 #ifndef HEAPTAP_COLD_H
@@ -45,7 +45,7 @@ INLINE void cold_leave(struct cold *cold)
 }
 
 /* Runs the function on the cold stack. False: another thread is in there. */
-static __attribute__((cold, unused)) bool cold_run(struct cold *cold, void (*function)(void *), void *argument)
+INLINE bool cold_run_inlined(struct cold *cold, void (*function)(void *), void *argument)
 {
     struct sys_signals signals;
     sys_block_signals(&signals);
@@ -56,6 +56,12 @@ static __attribute__((cold, unused)) bool cold_run(struct cold *cold, void (*fun
     }
     sys_restore_signals(&signals);
     return inside;
+}
+
+/* The same, where some more of the caller's stack may be used. */
+static __attribute__((cold, unused)) bool cold_run(struct cold *cold, void (*function)(void *), void *argument)
+{
+    return cold_run_inlined(cold, function, argument);
 }
 
 #endif

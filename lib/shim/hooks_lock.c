@@ -11,7 +11,9 @@
  */
 #include "hooks.h"
 
+#include "addresses.h"
 #include "cold.h"
+#include "file_map.h"
 #include "lines.h"
 #include "live.h"
 #include "memory.h"
@@ -28,11 +30,11 @@ extern char __bss_start[], _end[]; /* of this library: tables, of which little i
 /* As memory_next, of all that is the shim's but its code and data. */
 static bool own_next(uintptr_t at, struct memory_range *range)
 {
-    const struct memory_range others[] = {
-        session_file(),
-        {(uintptr_t)__bss_start, (uintptr_t)_end},
-        {(uintptr_t)live_root, (uintptr_t)(live_root ? live_root + LIVE_ROOTS : NULL)}};
+    struct memory_range others[] = {{0, 0},
+                                    {(uintptr_t)__bss_start, (uintptr_t)_end},
+                                    {(uintptr_t)live_root, (uintptr_t)(live_root ? live_root + LIVE_ROOTS : NULL)}};
     bool found = memory_next(at, range);
+    file_map_next(at, &others[0]);
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         uintptr_t start = align_up(others[i].start, PAGE), end = others[i].end & ~(uintptr_t)(PAGE - 1);
         if (start < end && end > at && (!found || start < range->start)) {
@@ -193,7 +195,7 @@ static COLD bool may_make_calls(void)
     bool under = true;
     if (session_off)
         return !session_has_filter() && run(ask_seccomp, &under) && !under;
-    return session_file().start && !sys_frozen();
+    return file_map_is_open() && !sys_frozen();
 }
 
 COLD int hooks_lock_all(int flags)
@@ -201,11 +203,15 @@ COLD int hooks_lock_all(int flags)
     struct guard guard;
     struct thread *t = thread_enter(&guard); /* a fork child maps its file now, not when that would be locked */
     bool with_us = may_make_calls();
+    if (with_us) /* no range that is taken for ours becomes the program's meanwhile */
+        addresses_hold();
     if (with_us && !session_off && (flags & MCL_FUTURE))
         memory_set_aside();
     int result = with_us && (flags & MCL_CURRENT) ? lock_current(flags) : real.mlockall(flags);
     if (with_us && (flags & MCL_CURRENT) && !result)
         unlock_own();
+    if (with_us)
+        addresses_let_go();
     if (t)
         hook_leave(t, &guard, NULL);
     return result;

@@ -34,9 +34,10 @@ static bool make_root(void)
     return live_root;
 }
 
+static uint32_t capacity; /* of live_following */
+
 bool live_init(uint32_t lines_max)
 {
-    static uint32_t capacity;
     if (!live_following || capacity < lines_max) {
         live_following = map_sparse((size_t)lines_max * sizeof *live_following);
         capacity = lines_max;
@@ -48,6 +49,12 @@ bool live_init(uint32_t lines_max)
     for (unsigned i = 0; i < HT_LINE_ENTRIES; i++)
         word_set(&live_line(0)->tag[i], HT_TAG_BUSY);
     return true;
+}
+
+COLD void live_cut(uint32_t lines_max, bool wait)
+{
+    if (lines_max < capacity && memory_cut(live_following, (size_t)lines_max * sizeof *live_following, wait))
+        capacity = lines_max;
 }
 
 /* For when no more system call may be made. */

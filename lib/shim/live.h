@@ -19,6 +19,9 @@
 
 bool live_init(uint32_t lines_max);
 
+/* Gives back the links of lines beyond so many, which are no more than the section's capacity. Context: as memory_cut; one caller at a time. */
+void live_cut(uint32_t lines_max, bool wait);
+
 /* Makes sure that blocks in a few parts of the address space that had none can be inserted without a system call. */
 void live_reserve(void);
 

@@ -16,9 +16,10 @@ static uint32_t rows, used;
 static uint32_t first_free; /* no row before this one is free */
 static uint32_t lock;       /* its owner, or 0 */
 
+static uint32_t capacity; /* of `ranges` */
+
 void maps_init(uint32_t count)
 {
-    static uint32_t capacity;
     if (!ranges || capacity < count) {
         ranges = memory_map((size_t)count * sizeof *ranges);
         capacity = count;
@@ -26,6 +27,12 @@ void maps_init(uint32_t count)
     rows = ranges ? count : 0;
     used = first_free = 0;
     word_set(&lock, 0);
+}
+
+COLD void maps_cut(uint32_t count, bool wait)
+{
+    if (count < capacity && memory_cut(ranges, (size_t)count * sizeof *ranges, wait))
+        capacity = count;
 }
 
 static bool enter(uint32_t owner)

@@ -10,6 +10,8 @@
 #include <common/base.h>
 
 void maps_init(uint32_t rows);
+/* Gives back what is kept of rows beyond so many, which are no more than the section's capacity. Context: as memory_cut; one caller at a time. */
+void maps_cut(uint32_t rows, bool wait);
 
 struct map {
     uintptr_t start, size;

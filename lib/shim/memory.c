@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include "addresses.h"
 #include "sys.h"
 #include <linux/mman.h>
 
@@ -33,21 +34,28 @@ static uintptr_t aside_used;
 static uint32_t aside_begun;
 
 /* Of what was set aside. */
-static COLD void *fill_aside(uintptr_t end, size_t bytes)
+static COLD void *fill_aside(size_t bytes)
 {
-    uintptr_t at = __atomic_load_n(&aside_used, __ATOMIC_RELAXED);
     size_t room = align_up(bytes, HT_SECTION_ALIGN); /* the largest page there is */
-    do {
-        if (room > end - at)
-            return NULL;
-    } while (!__atomic_compare_exchange_n(&aside_used, &at, at + room, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    return sys_fill((void *)at, bytes) ? NULL : (void *)at;
+    bool filled = false;
+    addresses_hold();
+    uintptr_t at = __atomic_load_n(&aside_used, __ATOMIC_RELAXED), end = __atomic_load_n(&aside.end, __ATOMIC_SEQ_CST);
+    while (at <= end && room <= end - at && !filled)
+        filled = __atomic_compare_exchange_n(&aside_used, &at, at + room, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    filled = filled && !sys_fill((void *)at, bytes);
+    addresses_let_go();
+    return filled ? (void *)at : NULL;
+}
+
+static bool is_aside(const void *at)
+{
+    return UNLIKELY((uintptr_t)at - aside.start < aside.end - aside.start);
 }
 
 /* What was set aside has no holes: it is unlocked as a whole. */
 static void let_go(void *at, size_t bytes)
 {
-    if (UNLIKELY((uintptr_t)at - aside.start < aside.end - aside.start))
+    if (is_aside(at))
         memory_empty(at, bytes);
     else
         sys_unmap(at, bytes);
@@ -57,7 +65,7 @@ static void let_go(void *at, size_t bytes)
 static void *map_wiped(size_t bytes)
 {
     uintptr_t end = __atomic_load_n(&aside.end, __ATOMIC_ACQUIRE);
-    void *at = UNLIKELY(end) ? fill_aside(end, bytes) : sys_map_anonymous(NULL, bytes, NULL);
+    void *at = UNLIKELY(end) ? fill_aside(bytes) : sys_map_anonymous(NULL, bytes, NULL);
     if (!at)
         return NULL;
     if (sys_advise(at, bytes, MADV_WIPEONFORK) < 0) {
@@ -162,6 +170,29 @@ void memory_unmap(void *at, size_t bytes)
     __atomic_fetch_sub(&total_bytes, bytes, __ATOMIC_RELAXED);
 }
 
+/* With the lock: who tells the kernel what to do with all mappings has no other way to know that this one has become smaller. */
+bool memory_cut(void *at, size_t bytes, bool wait)
+{
+    uint32_t row = 0, count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    size_t left = MAX(align_up(bytes, HT_SECTION_ALIGN), HT_SECTION_ALIGN);
+    struct sys_signals signals;
+    while (row < count && __atomic_load_n(&mappings[row].at, __ATOMIC_ACQUIRE) != at)
+        row++;
+    if (row == count || is_aside(at) || left >= mappings[row].bytes || !enter(&signals))
+        return false;
+    size_t before = mappings[row].bytes;
+    __atomic_store_n(&mappings[row].bytes, left, __ATOMIC_SEQ_CST);
+    bool unheld = addresses_unheld(wait);
+    if (unheld) {
+        sys_unmap((char *)at + left, before - left);
+        __atomic_fetch_sub(&total_bytes, before - left, __ATOMIC_RELAXED);
+    } else {
+        mappings[row].bytes = before;
+    }
+    leave(&signals);
+    return unheld;
+}
+
 void memory_empty(void *at, size_t bytes)
 {
     uintptr_t from = align_up((uintptr_t)at, 4096), end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
@@ -209,6 +240,7 @@ void memory_wipe(void)
         sys_unmap((void *)MIN(aside_used, aside.end), aside.end - MIN(aside_used, aside.end));
     aside = (struct memory_range){0, 0};
     aside_begun = 0;
+    addresses_anew();
     bool kept = memory_kept();
     keepers = advising =
         0; /* also where another thread of the parent was just about to keep it, or had just ended that */
@@ -290,6 +322,23 @@ void memory_set_aside(void)
         return;
     aside.start = aside_used = align_up((uintptr_t)at, HT_SECTION_ALIGN);
     __atomic_store_n(&aside.end, (uintptr_t)at + bytes, __ATOMIC_RELEASE);
+}
+
+void memory_cut_aside(size_t bytes, bool wait)
+{
+    uintptr_t end = aside.end, used = __atomic_load_n(&aside_used, __ATOMIC_RELAXED);
+    uintptr_t left = used + align_up(bytes, HT_SECTION_ALIGN);
+    if (!end || left >= end)
+        return;
+    __atomic_store_n(&aside.end, left, __ATOMIC_SEQ_CST);
+    if (!addresses_unheld(wait)) {
+        __atomic_store_n(&aside.end, end, __ATOMIC_SEQ_CST);
+        return;
+    }
+    used = __atomic_load_n(&aside_used, __ATOMIC_RELAXED); /* those who still saw all of it may have taken more */
+    left = MAX(left, used);
+    __atomic_store_n(&aside.end, left, __ATOMIC_SEQ_CST);
+    sys_unmap((void *)left, end - left);
 }
 
 /* Keeps the nearer of two. */

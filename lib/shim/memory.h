@@ -18,6 +18,11 @@ void *memory_map(size_t bytes);
 void memory_unmap(void *at, size_t bytes);
 /* Empties whole pages inside a mapping that memory_map returned, and gives back their memory. */
 void memory_empty(void *at, size_t bytes);
+/*
+ * Gives back the addresses of a mapping's end, of which nobody has used anything: `bytes` of it stay, and a little more. False: all of it stays, there are others at
+ * it; or it is part of what was set aside. `wait`: see addresses.h. Context: any thread, signal-safe; makes system calls.
+ */
+bool memory_cut(void *at, size_t bytes, bool wait);
 /* A piece of a larger mapping, zero-filled, 64-byte aligned, at most 64 KiB. Context: any thread; seldom makes a system call. */
 void *memory_piece(size_t bytes);
 /* Makes sure that a few pieces can be had without a system call. */
@@ -59,6 +64,8 @@ size_t memory_left(void);
  * these are none. When they are used up there are no more. Context: any thread, signal-safe; makes system calls.
  */
 void memory_set_aside(void);
+/* Gives back what of that is unused, but for `bytes`. Context: one caller at a time, any other threads; makes system calls. */
+void memory_cut_aside(size_t bytes, bool wait);
 
 /* The first range of addresses above `at` that is the shim's own, by where it begins. False: there is none. Context: any thread, signal-safe. */
 struct memory_range {

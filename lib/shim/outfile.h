@@ -52,6 +52,7 @@ bool outfile_boot_id(char id[40]);
  * levels up) and free_bytes, between 512 KiB and 256 MiB. In any case at most half of free_bytes and of RLIMIT_FSIZE, 1/32 of
  * RLIMIT_AS and 1/16 of RLIMIT_DATA.
  */
+#define OUTFILE_ADDRESS_PART 32u /* private memory is another 1/16 (memory.h) */
 uint64_t outfile_budget(const struct config *config, uint64_t free_bytes);
 
 #endif

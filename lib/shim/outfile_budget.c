@@ -8,7 +8,6 @@
 #define BUDGET_LEAST (512ull << 10)
 #define BUDGET_MOST (256ull << 20)
 #define BUDGET_PART 64
-#define ADDRESS_PART 32u /* private memory is another 1/16 (memory.h) */
 #define DATA_PART 16u    /* of which the file is none, but an eighth of it as much in tables */
 #define CGROUP_LEVELS 32 /* looked at, from the process's own one upwards */
 
@@ -103,7 +102,7 @@ uint64_t outfile_budget(const struct config *config, uint64_t free_bytes)
         uint64_t least = MIN(MIN(ram ? ram : UINT64_MAX, group), free_bytes);
         budget = MIN(MAX(least / BUDGET_PART, BUDGET_LEAST), BUDGET_MOST);
     }
-    uint64_t address_part = sys_address_limit() / ADDRESS_PART, data_part = sys_data_limit() / DATA_PART;
+    uint64_t address_part = sys_address_limit() / OUTFILE_ADDRESS_PART, data_part = sys_data_limit() / DATA_PART;
     uint64_t file_part = sys_file_limit() / 2;
     return MIN(MIN(budget, free_bytes / 2), MIN(MIN(address_part, data_part), file_part));
 }

@@ -1,5 +1,6 @@
 #include "section.h"
 
+#include "addresses.h"
 #include "sys.h"
 #include <linux/mman.h>
 
@@ -8,9 +9,10 @@ struct section section[HT_SECTIONS_MAX];
 #define FIRST_STEP                                                                                                     \
     (8u << 10) /* a table that has less grows by this; a larger one by as much as it has, up to its step */
 
-bool section_reach(struct section *s, uint32_t end)
+/* The capacity is asked for while the addresses are held: below it they are the shim's, until they are let go of. */
+static bool allocate(struct section *s, uint32_t end)
 {
-    uint32_t from = word_acquire(&s->allocated), capacity = word_get(&s->capacity);
+    uint32_t from = word_acquire(&s->allocated), capacity = __atomic_load_n(&s->capacity, __ATOMIC_SEQ_CST);
     if (end <= from)
         return true;
     if (end > capacity)
@@ -32,6 +34,23 @@ bool section_reach(struct section *s, uint32_t end)
     }
     word_raise(&s->allocated, (uint32_t)MIN(until / s->record_bytes, capacity));
     return true;
+}
+
+bool section_reach(struct section *s, uint32_t end)
+{
+    if (end <= word_acquire(&s->allocated))
+        return true;
+    addresses_hold();
+    bool there = allocate(s, end);
+    addresses_let_go();
+    return there;
+}
+
+uint32_t section_lower(struct section *s, uint32_t capacity)
+{
+    uint32_t before = word_get(&s->capacity), least = MAX(capacity, word_acquire(&s->allocated));
+    __atomic_store_n(&s->capacity, MIN(before, least), __ATOMIC_SEQ_CST);
+    return before;
 }
 
 uint32_t section_claim(struct section *s, uint32_t n)

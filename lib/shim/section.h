@@ -14,7 +14,8 @@ struct section {
     struct ht_section *file; /* for the reader; never read back */
     uint32_t record_bytes;
     uint32_t step_bytes;
-    uint32_t capacity;  /* records; falls to what is allocated when the filesystem is full */
+    uint32_t
+        capacity; /* records; falls to what is allocated when the filesystem is full, and when addresses are given back */
     uint32_t claimed;   /* records handed out */
     uint32_t allocated; /* records that may be stored to */
     uint32_t wanted;    /* records that somebody was refused because they were not allocated */
@@ -57,6 +58,12 @@ uint32_t section_claim_growing(struct section *s, uint32_t n);
 
 /* Makes sure that records below `end` may be stored to. Context: as section_grow. */
 bool section_reach(struct section *s, uint32_t end);
+
+/*
+ * Lowers the capacity, but not below what is allocated: the table is full there. Returns what it was. Others may go on to allocate as far as that until
+ * addresses_unheld(), and then must find a capacity that is not below what they did. Context: one caller at a time, any other threads.
+ */
+uint32_t section_lower(struct section *s, uint32_t capacity);
 
 #define SECTION_RECORD(type, id, index) ((type *)(void *)section[id].base + (index))
 

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "cold.h"
+#include "file_map.h"
 #include "live.h"
 #include "maps.h"
 #include "memory.h"
@@ -34,11 +35,9 @@ static uint32_t *alive; /* memory_mark: 1 in the process that records, 0 in its 
 static uint32_t forked; /* this process began with fork */
 static uint32_t fork_epoch;
 static uint32_t recorded_pid;
-static uint32_t filters;  /* that are going in */
-static uint32_t filtered; /* one is in force */
-static char *file_base;   /* the mapping of the file */
-static size_t file_bytes;
-static bool file_is_copy;         /* what is mapped there is this process's own memory */
+static uint32_t filters;          /* that are going in */
+static uint32_t filtered;         /* one is in force */
+static uint64_t file_budget;      /* of the file */
 static uintptr_t heap, heap_peak; /* flushed sum of the heap, and its highest value */
 static uint32_t raising;          /* a thread is at the peak */
 static struct outfile outfile;
@@ -51,8 +50,10 @@ struct plan {
     uint64_t bytes;
 };
 
-static void plan(uint64_t budget, uint64_t ring, struct plan *to)
+static void plan(uint64_t budget, struct plan *to)
 {
+    uint64_t ring = config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX);
+    ring = MIN(ring, MAX(budget / 4 * 3, HT_BLOCK_BYTES));
     /* An eighth of the budget is left for private memory: rules, indices, links of the live table. */
     uint64_t lines = budget / 8 * 7;
     to[HT_MODULES] = (struct plan){sizeof(struct ht_module), 16u << 10, MAX(budget / 64, 64u << 10)};
@@ -71,20 +72,24 @@ static void plan(uint64_t budget, uint64_t ring, struct plan *to)
     to[HT_LINES] = (struct plan){sizeof(struct ht_line), 256u << 10, MAX(lines, 64u << 10) & ~4095ull};
 }
 
+static uint32_t records_of(const struct plan *plan)
+{
+    return (uint32_t)MIN(plan->bytes / plan->record_bytes, 0x7fffffffu);
+}
+
 /* Sets the sections up; returns the size of the file. */
 static uint64_t lay_out(uint64_t budget)
 {
     static struct plan to[HT_SECTIONS_MAX];
     uint64_t at = HT_SECTION_ALIGN;
-    uint64_t ring = config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX);
-    plan(budget, MIN(ring, MAX(budget / 4 * 3, HT_BLOCK_BYTES)), to);
+    plan(budget, to);
     for (uint32_t id = 0; id <= HT_RING; id++) {
-        uint64_t records = MIN(to[id].bytes / to[id].record_bytes, 0x7fffffffu);
+        uint32_t records = records_of(&to[id]);
         section[id] = (struct section){.record_bytes = to[id].record_bytes,
                                        .step_bytes = to[id].step_bytes,
-                                       .capacity = (uint32_t)records,
+                                       .capacity = records,
                                        .base = (char *)(uintptr_t)at};
-        at = align_up(at + records * to[id].record_bytes, HT_SECTION_ALIGN);
+        at = align_up(at + (uint64_t)records * to[id].record_bytes, HT_SECTION_ALIGN);
     }
     return at;
 }
@@ -117,19 +122,10 @@ static bool resize_file(uint64_t bytes)
     return sys_truncate(outfile.fd, bytes) >= 0 || fail("cannot set the size of the buffer file");
 }
 
-/* A fork child maps its file over its parent's. */
 static char *map_file(uint64_t bytes)
 {
-    bool fits = bytes <= file_bytes; /* always in a fork child: its budget is at most its parent's */
-    char *base = sys_map_shared(fits ? file_base : NULL, outfile.fd, (size_t)bytes, NULL);
-    if (!base)
-        return fail("cannot map the buffer file"), NULL;
-    if (fits && file_bytes > bytes)
-        sys_unmap(base + bytes, file_bytes - (size_t)bytes);
-    file_base = base;
-    file_bytes = (size_t)bytes;
-    file_is_copy = false;
-    return base;
+    char *base = file_map_open(outfile.fd, bytes);
+    return base ? base : (fail("cannot map the buffer file"), NULL);
 }
 
 /* Maps the file and allocates its first page; everything, where the kernel cannot allocate later: then of a smaller file, and *budget falls. */
@@ -248,15 +244,14 @@ static bool begin(void)
     uint64_t fork_events = forked ? slots_events() : 0;
     if (!outfile_create(&config, (uint32_t)sys_pid(), forked, &outfile))
         return false;
-    static uint64_t budget;
     uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
-    budget = forked ? MIN(budget, affordable) : affordable;
+    file_budget = forked ? MIN(file_budget, affordable) : affordable;
     recorded_pid = (uint32_t)sys_pid();
-    bool made = open_file(&budget) && make_tables();
+    bool made = open_file(&file_budget) && make_tables();
     if (made) {
         if (forked)
             modules_restore();
-        identify(budget, fork_events);
+        identify(file_budget, fork_events);
         clock_init(session_header->start_monotonic_ns);
         for (size_t i = 0; i < sizeof session_header->magic; i++)
             session_header->magic[i] = HT_MAGIC[i];
@@ -285,44 +280,13 @@ static void leave_parent(void)
     rules_reset();
 }
 
-/* What is not wanted of it any more is not written to the parent's file either. */
-static void drop_file(void)
-{
-    sys_map_anonymous(file_base, file_bytes, NULL);
-    file_is_copy = true;
-}
-
-/* Replaces mapped memory, from `at` to `end`, by memory of our own with the same contents; only zeros, from `present` on. */
-static void replace(char *at, char *present, char *end)
-{
-    static char piece[HT_SECTION_ALIGN];
-    for (; at < present; at += sizeof piece) {
-        size_t bytes = MIN(sizeof piece, (size_t)(present - at));
-        __builtin_memcpy(piece, at, bytes);
-        if (sys_map_anonymous(at, MIN(sizeof piece, (size_t)(end - at)), NULL))
-            __builtin_memcpy(at, piece, bytes);
-    }
-    if (at < end)
-        sys_map_anonymous(at, (size_t)(end - at), NULL);
-}
-
-static void copy_file(void)
-{
-    char *end = file_base + file_bytes;
-    for (uint32_t id = HT_RING + 1; id-- > 0; end = section[id].base)
-        replace(section[id].base, section[id].base + (size_t)section[id].allocated * section[id].record_bytes, end);
-    replace(file_base, file_base + sizeof(struct ht_header), end);
-    file_is_copy = true;
-}
-
 void session_keep_apart(struct thread *t)
 {
     if (session_is_of_this_process()) /* the hook was left long ago, and another one has started over since */
         return;
     memory_keep_alone();
     t->ready = 0;
-    if (!file_is_copy)
-        copy_file();
+    file_map_copy();
 }
 
 /* Before Linux 4.14: libc tells us of its forks. A raw clone then goes unnoticed. */
@@ -362,8 +326,8 @@ static void start_cold(void *argument)
             say(config.problem, "");
     }
     *on = alive && config.chosen && (!again || config.children) && begin();
-    if (again && !*on && file_base)
-        drop_file();
+    if (again && !*on)
+        file_map_drop(); /* what is not wanted of it any more is not written to the parent's file either */
     if (!again && !memory_wiped_by_kernel())
         notice_forks();
     if (*on) {
@@ -391,11 +355,6 @@ bool session_is_borrowed(void)
     return pid > 0 && (uint32_t)pid != recorded_pid;
 }
 
-struct memory_range session_file(void)
-{
-    return (struct memory_range){(uintptr_t)file_base, (uintptr_t)file_base + file_bytes};
-}
-
 bool session_is_forked(void)
 {
     return forked;
@@ -418,7 +377,7 @@ COLD bool session_start(void)
     if (!real_facts
              .shim_end) /* not again in a fork child: another thread of the parent may have held the loader's lock */
         real_init();
-    cold_run(&door, start_cold, &on);
+    cold_run_inlined(&door, start_cold, &on);
     if (on && !forked)
         modules_refresh();
     if (on && word_get(&missed))
@@ -431,6 +390,84 @@ COLD bool session_start(void)
         session_filtered(true);
     }
     return on;
+}
+
+/* ---- A limit of addresses ---- */
+
+struct cut {
+    uint64_t limit;
+    bool wait; /* for others who are about to allocate */
+};
+
+/* What a file has of each section that is made under this limit. */
+static void plan_below(uint64_t limit, uint32_t capacity[])
+{
+    static struct plan to[HT_SECTIONS_MAX];
+    plan(MIN(file_budget, limit / OUTFILE_ADDRESS_PART), to);
+    for (uint32_t id = 0; id <= HT_RING; id++)
+        capacity[id] = records_of(&to[id]);
+}
+
+static void cut_tables(const uint32_t capacity[], const struct cut *cut)
+{
+    live_cut(capacity[HT_LINES], cut->wait);
+    tree_cut(capacity[HT_NODES], capacity[HT_SITES], cut->wait);
+    maps_cut(capacity[HT_MAPS], cut->wait);
+    memory_cut_aside((size_t)MIN(cut->limit / MEMORY_PART / 4, SIZE_MAX), cut->wait);
+}
+
+static void cut_own(void *argument)
+{
+    static uint32_t capacity[HT_SECTIONS_MAX];
+    const struct cut *cut = argument;
+    plan_below(cut->limit, capacity);
+    if (!file_map_cut(capacity, cut->wait))
+        return;
+    for (uint32_t id = 0; id <= HT_RING; id++)
+        capacity[id] = word_get(&section[id].capacity);
+    cut_tables(capacity, cut);
+}
+
+/* Of its parent's, a fork child needs the list of libraries, to begin with; one that is not recorded, nothing. The tables are for its own recording. */
+static void cut_inherited(void *argument)
+{
+    static uint32_t capacity[HT_SECTIONS_MAX];
+    const struct cut *cut = argument;
+    memory_wipe();
+    plan_below(cut->limit, capacity);
+    file_map_leave(session_off ? HT_SECTIONS_MAX : HT_MODULES);
+    cut_tables(capacity, cut);
+}
+
+COLD_STACK(cut_door, 8u << 10, 64);
+
+/* Nobody starts meanwhile: not even this thread, in a signal handler. */
+static COLD void make_room_first(uint32_t seen, struct cut *cut)
+{
+    struct sys_signals signals;
+    sys_block_signals(&signals);
+    if (word_swap(&state, seen, STARTING)) {
+        cold_leave(&cut_door); /* whoever was inside is not here */
+        cold_run(&cut_door, cut_inherited, cut);
+        word_publish(&state, seen);
+    }
+    sys_restore_signals(&signals);
+}
+
+COLD void session_make_room(uint64_t limit)
+{
+    const struct thread *t = thread_self;
+    bool inside = t && t->guard; /* of a hook, which this handler has interrupted */
+    uint32_t seen = word_acquire(&state);
+    struct cut cut = {limit, !inside};
+    if (sys_frozen() || (seen != ON && seen != OFF))
+        return;
+    if (seen == OFF || !*alive) {
+        if (!inside && file_map_is_open())
+            make_room_first(seen, &cut);
+    } else if (!session_is_borrowed()) {
+        cold_run(&cut_door, cut_own, &cut);
+    }
 }
 
 void session_heap_flush(struct thread *t)

@@ -35,8 +35,12 @@ bool session_is_borrowed(void);
  */
 void session_keep_apart(struct thread *t);
 
-/* Where the file is mapped; empty: not at all. Context: any thread, signal-safe. */
-struct memory_range session_file(void);
+/*
+ * Before this process gets a limit of addresses: what the shim has mapped becomes a small part of that, as far as it is not in use. Tables that were larger are full
+ * from then on. Not from a process that only borrows them, nor under a seccomp filter.
+ * Context: any thread, signal-safe, bounded; makes system calls.
+ */
+void session_make_room(uint64_t limit);
 
 /* True in a fork child that has not yet recorded anything of its own. */
 bool session_is_forked(void);

@@ -159,10 +159,19 @@ COLD uint32_t tree_new_site(uint32_t node, enum ht_kind kind)
     return id;
 }
 
+static uint32_t nodes_max, sites_max; /* of the lists */
+
+COLD void tree_cut(uint32_t node_count, uint32_t site_count, bool wait)
+{
+    if (node_count < nodes_max && memory_cut(tree_site_of, (size_t)node_count * sizeof *tree_site_of, wait))
+        nodes_max = node_count;
+    if (site_count < sites_max && memory_cut(tree_site_before, (size_t)site_count * sizeof *tree_site_before, wait))
+        sites_max = site_count;
+}
+
 /* False: no memory. */
 static bool make_lists(void)
 {
-    static uint32_t nodes_max, sites_max;
     if (!tree_site_of || nodes_max < section[HT_NODES].capacity)
         tree_site_of = memory_map((nodes_max = section[HT_NODES].capacity) * sizeof *tree_site_of);
     if (!tree_site_before || sites_max < section[HT_SITES].capacity)

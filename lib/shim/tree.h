@@ -7,6 +7,9 @@
 
 bool tree_init(void);
 
+/* Gives back the lists of nodes and sites beyond so many, which are no more than the sections' capacities. Context: as memory_cut; one caller at a time. */
+void tree_cut(uint32_t node_count, uint32_t site_count, bool wait);
+
 /* Makes room that was missing, as section_grow. */
 void tree_grow(void);
 /* Makes the indices large enough for all that is allocated. Context: cold. */

@@ -1,6 +1,7 @@
 /* The shim's own memory: zero, apart, empty in a fork child, and no piece is handed out twice, however long there has been none. */
 #include "stage.h"
 
+#include <shim/addresses.h>
 #include <shim/memory.h>
 #include <shim/sys.h>
 #include <errno.h>
@@ -82,6 +83,82 @@ static void take_pieces(unsigned i)
         piece[word_add(&piece_count, 1)] = at;
     }
 }
+
+static bool is_mapped(const char *at)
+{
+    unsigned char in;
+    return mincore((void *)((uintptr_t)at & ~(uintptr_t)4095), 1, &in) == 0;
+}
+
+/* The first range that is listed is from here to there. */
+static bool is_listed(const char *from, const char *end)
+{
+    struct memory_range range;
+    return memory_next(0, &range) && range.start == (uintptr_t)from && range.end == (uintptr_t)end;
+}
+
+/* As another thread does, as late as can be. */
+static void list_meanwhile(long n)
+{
+    struct memory_range range;
+    if (n != SYS_munmap)
+        return;
+    stage_before = NULL;
+    ck_assert(memory_next(0, &range));
+    ck_assert_uint_eq(range.end - range.start, HT_SECTION_ALIGN);
+}
+
+START_TEST(the_end_of_a_mapping_is_given_back)
+{
+    char *a = memory_map(1 << 20);
+    ck_assert_ptr_nonnull(a);
+    memset(a, 1, 1 << 20);
+    addresses_hold();
+    ck_assert(!memory_cut(a, 1000, true));
+    ck_assert(is_listed(a, a + (1 << 20)) && is_mapped(a + (1 << 20) - 1));
+    addresses_let_go();
+    stage_before = list_meanwhile;
+    ck_assert(memory_cut(a, 1000, true));
+    ck_assert_ptr_null(stage_before);
+    ck_assert(is_listed(a, a + HT_SECTION_ALIGN) && a[HT_SECTION_ALIGN - 1] == 1 && !is_mapped(a + HT_SECTION_ALIGN));
+    ck_assert_uint_eq(memory_bytes(), HT_SECTION_ALIGN);
+    ck_assert(!memory_cut(a, HT_SECTION_ALIGN, true) && !memory_cut(a + 4096, 0, true) &&
+              !memory_cut(a, 1 << 20, true));
+    ck_assert(memory_keep()); /* nobody else's memory is kept in a fork child, or emptied there */
+    char *other = mmap(a + HT_SECTION_ALIGN, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                       0);
+    memory_keep_end();
+    *other = 1;
+    pid_t child = fork();
+    if (!child)
+        _exit(*other != 1 || *a);
+    int status = -1;
+    ck_assert(waitpid(child, &status, 0) == child && status == 0);
+}
+END_TEST
+
+START_TEST(what_was_set_aside_is_given_back)
+{
+    struct memory_range range;
+    memory_cut_aside(0, true);
+    memory_set_aside();
+    char *a = memory_map(1 << 20);
+    ck_assert(a && memory_next(0, &range) && range.end - range.start > 1 << 24);
+    uintptr_t end = range.end;
+    ck_assert(!memory_cut(a, 0, true)); /* it is one range, without holes */
+    addresses_hold();
+    memory_cut_aside(1 << 20, true);
+    ck_assert(memory_next(0, &range) && range.end == end && is_mapped((char *)end - 1));
+    addresses_let_go();
+    memory_cut_aside(1 << 20, true);
+    ck_assert(memory_next(0, &range) && range.end == (uintptr_t)a + (2 << 20) && !is_mapped((char *)range.end));
+    char *b = memory_map(1 << 19), *c = memory_map(1 << 19);
+    ck_assert(b == a + (1 << 20) && c == b + (1 << 19) && is_zero(b, 1 << 20));
+    ck_assert_ptr_null(memory_map(4096));
+    memory_cut_aside(0, true);
+    ck_assert(is_mapped(c + (1 << 19) - 1));
+}
+END_TEST
 
 START_TEST(pieces_do_not_overlap)
 {
@@ -273,6 +350,7 @@ START_TEST(too_many_mappings)
 }
 END_TEST
 
-SUITE("memory", mappings_are_zero_and_counted, refused_mappings, mappings_of_what_was_set_aside, pieces_do_not_overlap,
-      no_memory_for_long, fork_empties_it, fork_keeps_it, mapped_while_others_keep_it, frozen_it_cannot_be_kept,
+SUITE("memory", mappings_are_zero_and_counted, refused_mappings, mappings_of_what_was_set_aside,
+      the_end_of_a_mapping_is_given_back, what_was_set_aside_is_given_back, pieces_do_not_overlap, no_memory_for_long,
+      fork_empties_it, fork_keeps_it, mapped_while_others_keep_it, frozen_it_cannot_be_kept,
       fork_empties_it_on_an_old_kernel, what_would_outlive_a_fork_is_not_used, too_many_mappings)

@@ -15,6 +15,7 @@
 
 uint32_t stage_page_bytes = 4096;
 uint64_t stage_data_limit;
+void (*stage_before)(long n);
 
 static uint32_t calls[CALLS_MAX], frozen;
 /* What a thread did happened before the kernel says that it is gone. The thread sanitizer does not know, and is told by this word. */
@@ -80,6 +81,8 @@ long sys_call(long n, long a, long b, long c, long d, long e, long f)
     if (refuses(n, c))
         return -refused.error;
     word_add(&calls[n], 1);
+    if (stage_before)
+        stage_before(n);
     if (n == SYS_madvise && (uintptr_t)a % stage_page_bytes)
         return -EINVAL;
     if (n == SYS_prlimit64 && b == RLIMIT_DATA && stage_data_limit) {

@@ -24,6 +24,9 @@ void stage_allow(void);
 /* Calls of `n` since the start, as far as they were made. */
 unsigned stage_calls(long n);
 
+/* Called before each call that is made: what another thread, or a signal handler, may do just then. NULL: nothing. */
+extern void (*stage_before)(long n);
+
 /* Where the kernel takes advice to begin: at multiples of this. */
 extern uint32_t stage_page_bytes;
 /* What it says that the limit of data is; 0: what it is. */
