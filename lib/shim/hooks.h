@@ -22,6 +22,9 @@
 /* mlockall, also by syscall. */
 int hooks_lock_all(int flags);
 
+/* setrlimit and prlimit by syscall: before it is made. */
+void hooks_limit_by_syscall(long n, long a, long b, long c);
+
 void hooks_nested_alloc(const void *p);
 void hooks_nested_free(const void *p);
 void hooks_settle_nested(struct thread *t, const void *p);

@@ -27,6 +27,7 @@ HOOK(long, syscall, (long n, long a, long b, long c, long d, long e, long f))
                   (n == __NR_prctl && a == PR_SET_SECCOMP);
     if (filter)
         session_freeze();
+    hooks_limit_by_syscall(n, a, b, c);
     long result = real.syscall(n, a, b, c, d, e, f);
     if (filter)
         session_filtered(result >= 0);

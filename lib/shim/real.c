@@ -259,6 +259,31 @@ static int absent_mlockall(int flags)
     return -1;
 }
 
+static int absent_setrlimit(int resource, const void *limit)
+{
+    (void)resource, (void)limit;
+    real_set_errno(ENOSYS);
+    return -1;
+}
+
+static int absent_prlimit(int pid, int resource, const void *limit, void *old)
+{
+    (void)pid, (void)resource, (void)limit, (void)old;
+    real_set_errno(ENOSYS);
+    return -1;
+}
+
+/* As mmap64: who has no names for 64-bit limits has no other ones. */
+static int absent_setrlimit64(int resource, const void *limit)
+{
+    return real.setrlimit(resource, limit);
+}
+
+static int absent_prlimit64(int pid, int resource, const void *limit, void *old)
+{
+    return real.prlimit(pid, resource, limit, old);
+}
+
 static int absent_fork(void)
 {
     real_set_errno(ENOSYS);

@@ -65,6 +65,13 @@
 /* Passed through, but for the shim's own memory. */
 #define REAL_LOCK_LIST(REAL) REAL(int, mlockall, (int flags), (flags))
 
+/* Passed through, to make room below a limit of addresses. */
+#define REAL_LIMIT_LIST(REAL)                                                                                          \
+    REAL(int, setrlimit, (int resource, const void *limit), (resource, limit))                                         \
+    REAL(int, setrlimit64, (int resource, const void *limit), (resource, limit))                                       \
+    REAL(int, prlimit, (int pid, int resource, const void *limit, void *old), (pid, resource, limit, old))             \
+    REAL(int, prlimit64, (int pid, int resource, const void *limit, void *old), (pid, resource, limit, old))
+
 /* Passed through, to keep what the child of a signal handler needs. */
 #define REAL_FORK_LIST(REAL)                                                                                           \
     REAL(int, fork, (void), ())                                                                                        \
@@ -86,6 +93,7 @@ struct dl_phdr_info;
     REAL_MAP_LIST(REAL)                                                                                                \
     REAL_SECCOMP_LIST(REAL)                                                                                            \
     REAL_LOCK_LIST(REAL)                                                                                               \
+    REAL_LIMIT_LIST(REAL)                                                                                              \
     REAL_FORK_LIST(REAL)                                                                                               \
     REAL_WALK_LIST(REAL)
 
