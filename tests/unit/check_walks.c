@@ -223,7 +223,8 @@ static void read_often(void)
             sched_yield();
             continue;
         }
-        met += word_acquire(&locked) != 0;
+        for (int look = 0; look < 200; look++)
+            met += word_acquire(&locked) != 0;
         walks_let_in();
         read_done++;
     }
