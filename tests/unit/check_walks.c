@@ -201,13 +201,13 @@ END_TEST
 /* Walkers and readers at once: the loader's lock, which a reader must not meet, is a word here. */
 static uint32_t locked, met, read_done;
 
-#define TURNS 3000
+#define TURNS 10000000
 #define READINGS 1000
-#define READER_TURNS 10000000
 
+/* As long as the reader is at it. */
 static void walk_often(void)
 {
-    for (int turn = 0; turn < TURNS; turn++) {
+    for (int turn = 0; turn < TURNS && word_get(&read_done) < READINGS; turn++) {
         struct thread *t = walks_begin(FRAME);
         __atomic_fetch_add(&locked, 1, __ATOMIC_SEQ_CST);
         __atomic_fetch_sub(&locked, 1, __ATOMIC_SEQ_CST);
@@ -215,10 +215,9 @@ static void walk_often(void)
     }
 }
 
-/* Until it has read often enough, which it does when they have come to their end, if not before. */
 static void read_often(void)
 {
-    for (int turn = 0; turn < READER_TURNS && read_done < READINGS; turn++) {
+    for (int turn = 0; turn < TURNS && word_get(&read_done) < READINGS; turn++) {
         if (!walks_keep_out()) {
             sched_yield();
             continue;
@@ -226,7 +225,7 @@ static void read_often(void)
         for (int look = 0; look < 200; look++)
             met += word_acquire(&locked) != 0;
         walks_let_in();
-        read_done++;
+        word_add(&read_done, 1);
     }
 }
 
