@@ -2,8 +2,6 @@
 
 #include "sys.h"
 
-#define TRIES 4096u /* what is done in between takes some microseconds, or a time slice */
-
 static uint32_t holders;
 
 void addresses_hold(void)
@@ -22,8 +20,8 @@ void addresses_let_go(void)
 
 bool addresses_unheld(bool wait)
 {
-    for (uint32_t i = 0; wait && i < TRIES && __atomic_load_n(&holders, __ATOMIC_SEQ_CST); i++)
-        sys_yield();
+    for (uint32_t turn = 0; wait && turn < SYS_WAIT_TURNS && __atomic_load_n(&holders, __ATOMIC_SEQ_CST); turn++)
+        sys_wait(turn);
     return !__atomic_load_n(&holders, __ATOMIC_SEQ_CST);
 }
 

@@ -152,16 +152,14 @@ static void lock_others(void *argument)
 
 COLD_STACK(door, 16u << 10, DOOR_TRIES);
 
-#define CALLS_AT_ONCE 100000u
-
 /* Two threads that lock all memory at once do so one after the other. */
 static COLD bool run(void (*function)(void *), void *argument)
 {
     bool done = false;
-    for (uint32_t i = 0; i < CALLS_AT_ONCE && !done; i++) {
+    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS && !done; turn++) {
         done = cold_run(&door, function, argument);
         if (!done)
-            sys_yield();
+            sys_wait(turn);
     }
     return done;
 }

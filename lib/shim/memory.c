@@ -18,8 +18,6 @@ static size_t total_bytes;
 
 static uint32_t keepers;  /* fork children shall find the memory as it is */
 static uint32_t advising; /* a lock: the number of keepers, and what the kernel was told for that */
-#define ADVISING_TRIES                                                                                                 \
-    (1u << 20) /* the one inside may have lost its processor, for as long as others are at work there */
 
 /* Pieces: (chunk, next free byte) in one word would not fit 32 bits, so a chunk has its own counter at its start. */
 struct chunk {
@@ -87,10 +85,10 @@ bool memory_kept(void)
 static bool enter(struct sys_signals *signals)
 {
     sys_block_signals(signals);
-    for (uint32_t i = 0; i < ADVISING_TRIES; i++) {
+    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS; turn++) {
         if (!word_get(&advising) && word_swap(&advising, 0, 1))
             return true;
-        sys_yield();
+        sys_wait(turn);
     }
     sys_restore_signals(signals);
     return false;

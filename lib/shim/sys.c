@@ -264,6 +264,16 @@ void sys_yield(void)
     call0(__NR_sched_yield);
 }
 
+#define WAIT_YIELDS 64u
+#define NAP_NS 1000000l
+
+void sys_wait(uint32_t turn)
+{
+    long nap[2] = {0, NAP_NS};
+    if (turn < WAIT_YIELDS || call2(__NR_nanosleep, (long)nap, 0) == -ENOSYS)
+        sys_yield();
+}
+
 uint64_t sys_ram(void)
 {
     struct sysinfo info;

@@ -77,6 +77,12 @@ bool sys_is_privileged(void); /* exec gave it more rights than its caller had (A
 bool sys_thread_exists(long pid, long tid);
 bool sys_process_exists(long pid);
 void sys_yield(void);
+/*
+ * A wait for another thread that will not be long, of at most SYS_WAIT_TURNS turns, some two seconds: the first ones let others run, those after that
+ * also others of a lower priority, and one that has lost its processor to other work.
+ */
+#define SYS_WAIT_TURNS 2000u
+void sys_wait(uint32_t turn);
 /* Bytes of RAM; 0: unknown. */
 uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */

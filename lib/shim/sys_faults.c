@@ -38,7 +38,7 @@ static const struct {
     CALL(getdents64), CALL(fstat),     CALL(fstatfs),   CALL(getpid),      CALL(getppid),     CALL(gettid),
     CALL(geteuid),    CALL(getuid),    CALL(getegid),   CALL(getgid),      CALL(tgkill),      CALL(kill),
     CALL(sysinfo),    CALL(prlimit64), CALL(prctl),     CALL(sigaltstack), CALL(sched_yield), CALL(rt_sigprocmask),
-    CALL(mprotect),   CALL(mlock2),    CALL(munlock),
+    CALL(mprotect),   CALL(mlock2),    CALL(munlock),   CALL(nanosleep),
 #undef CALL
 };
 

@@ -1,6 +1,5 @@
 #include "walks.h"
 
-#define WALKER_TRIES 5000u
 #define READER_TRIES 100u
 #define SAME_STACK (16u << 20) /* frames further apart than this are not compared */
 
@@ -35,16 +34,14 @@ struct thread *walks_begin(uintptr_t frame)
     if (!t || t->guard || t->walking > frame)
         return NULL;
     walks_forget(t); /* the one before was left */
-    t->walk.at.reg[0] = frame;
+    __atomic_store_n(&t->walk.at.reg[0], frame, __ATOMIC_RELAXED);
     __atomic_store_n(&t->walking, frame, __ATOMIC_SEQ_CST);
     word_add(&begun, 1);
     count(1);
-    for (uint32_t i = 0; i < WALKER_TRIES && somebody_reads(); i++) {
+    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS && somebody_reads();) {
         count(-1u);
-        while (i < WALKER_TRIES && somebody_reads()) {
-            sys_yield();
-            i++;
-        }
+        while (turn < SYS_WAIT_TURNS && somebody_reads())
+            sys_wait(turn++);
         count(1);
     }
     return t;
@@ -75,7 +72,7 @@ static void forget_what_is_over(void)
 {
     struct thread *t;
     for (uint32_t i = 0; (t = thread_state(i)); i++) {
-        uintptr_t frame = __atomic_load_n(&t->walking, __ATOMIC_RELAXED);
+        uintptr_t frame = __atomic_load_n(&t->walking, __ATOMIC_ACQUIRE);
         if (frame && t != thread_self && is_over(t, frame))
             walks_end(t, frame);
     }
