@@ -5,7 +5,6 @@
 #include <common/arch.h>
 #include "section.h"
 
-#define LOCK_TRIES 20000u
 #define SPINS 64u /* before the processor is offered to the one inside, who may have lost it there */
 
 /* Where each row's mapping lies; size 0: free. */
@@ -15,6 +14,7 @@ static struct range {
 static uint32_t rows, used;
 static uint32_t first_free; /* no row before this one is free */
 static uint32_t lock;       /* its owner, or 0 */
+static uint32_t left;       /* an owner who was waited for in vain, in a hook that was left, perhaps; or 0 */
 
 static uint32_t capacity; /* of `ranges` */
 
@@ -37,28 +37,32 @@ COLD void maps_cut(uint32_t count, bool wait)
 
 static bool enter(uint32_t owner)
 {
-    for (uint32_t i = 0; i < LOCK_TRIES; i++) {
-        uint32_t there = word_acquire(&lock);
-        if (!there ? word_swap(&lock, 0, owner) : there == owner)
-            return true;
-        if (i % SPINS < SPINS - 1)
+    uint32_t there = 0;
+    for (uint32_t turn = 0; turn < (there && there == word_get(&left) ? 1 : SYS_WAIT_TURNS);) {
+        for (uint32_t i = 0; i < SPINS; i++) {
+            there = word_acquire(&lock);
+            if (!there ? word_swap(&lock, 0, owner) : there == owner)
+                return true;
             arch_pause();
-        else if (sys_thread_exists(sys_pid(), there))
-            sys_yield();
-        else if (word_swap(&lock, there, owner))
+        }
+        if (there && !sys_thread_exists(sys_pid(), there) && word_swap(&lock, there, owner))
             return true;
+        sys_wait(turn++);
     }
+    word_set(&left, there);
     return false;
 }
 
 static void leave(void)
 {
+    word_set(&left, 0);
     word_publish(&lock, 0);
 }
 
 void maps_let_go(uint32_t owner)
 {
-    word_swap(&lock, owner, 0);
+    if (word_swap(&lock, owner, 0))
+        word_set(&left, 0);
 }
 
 static uint32_t free_row(void)

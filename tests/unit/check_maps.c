@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAGE 4096u
@@ -120,6 +121,11 @@ START_TEST(left_with_the_lock)
     leave_with_the_lock(ME);
     maps_take(NOBODY, PAGE, PAGE, &map, &busy);
     ck_assert(busy); /* whoever has it lives, and may be at work */
+    unsigned naps = stage_calls(SYS_nanosleep);
+    ck_assert_uint_gt(naps, 100); /* without a processor, perhaps */
+    for (int i = 0; i < 10; i++)
+        maps_take(NOBODY, PAGE, PAGE, &map, &busy);
+    ck_assert(busy && stage_calls(SYS_nanosleep) == naps); /* not for long again */
     maps_let_go(NOBODY);
     ck_assert(insert(2, 1, 2)); /* its own */
     leave_with_the_lock(ME);
