@@ -89,6 +89,8 @@ static void print_configuration(const struct ht_header *header)
         printf("note: all of the file was allocated at start (kernel before 5.14)\n");
     if (header->flags & HT_FLAG_FROZEN)
         printf("note: frozen: a seccomp filter is in force, nothing new is learnt\n");
+    if (header->flags & HT_FLAG_LIMITED)
+        printf("note: a limit on the process's addresses keeps heaptap's tables small\n");
     if (header->flags & HT_FLAG_NO_TABLES)
         printf("note: built without a reader of unwind tables: stacks have one frame\n");
 }

@@ -59,7 +59,7 @@
 #define HT_MAGIC "HEAPTAP" /* 8 bytes with its NUL */
 #define HT_BYTE_ORDER 0x0a0b0c0du
 #define HT_VERSION_MAJOR 3
-#define HT_VERSION_MINOR 1
+#define HT_VERSION_MINOR 2
 #define HT_SECTION_ALIGN 65536u
 
 /*
@@ -110,6 +110,7 @@ enum ht_state {
 #define HT_FLAG_NO_TABLES 0x8u         /* built without a teacher: stacks have one frame */
 #define HT_FLAG_MALLOC_ELSEWHERE 0x10u /* the program's malloc resolves to malloc_owner, not to heaptap */
 #define HT_FLAG_ONE_KERNEL 0x20u       /* boot_id is the kernel's own, and no other can reach where the file was made */
+#define HT_FLAG_LIMITED 0x40u          /* a limit of addresses or data keeps the tables smaller than the budget would */
 
 /* Offset 0. 4096 bytes. Text fields are NUL-terminated, cut when too long, and may hold any byte. */
 struct ht_header {
@@ -122,7 +123,7 @@ struct ht_header {
     uint8_t page_shift;    /* log2 of the process's page size */
     uint16_t e_machine;    /* ELF machine of the process */
     uint32_t state;        /* enum ht_state; publishes the header */
-    uint32_t flags;        /* HT_FLAG_*; FROZEN may come and go after publication */
+    uint32_t flags;        /* HT_FLAG_*; FROZEN may come and go after publication, LIMITED may come */
 
     struct ht_section section[HT_SECTIONS_MAX];
 

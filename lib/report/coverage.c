@@ -27,6 +27,18 @@ uint64_t coverage_cut(const struct profile *profile)
     return cut;
 }
 
+/* What helps where there was no room. */
+#define ADVICE_MAX 200
+static const char *advice(const struct ht_header *header, char to[ADVICE_MAX])
+{
+    char budget[HUMAN_MAX];
+    if (header->flags & HT_FLAG_LIMITED)
+        return "the process has a limit on its addresses (ulimit -v, -d), of which heaptap takes a small part; set it "
+               "higher";
+    snprintf(to, ADVICE_MAX, "set HEAPTAP_BUDGET higher (now %s)", human_bytes(budget, header->budget_bytes));
+    return to;
+}
+
 /* Without any allocation of the heap. Mappings may be in the record. */
 static const char *nothing(const struct profile *profile)
 {
@@ -38,7 +50,7 @@ static const char *nothing(const struct profile *profile)
 static void why_nothing(const struct profile *profile, char to[COVERAGE_MAX])
 {
     const struct ht_header *header = &profile->header;
-    char count[HUMAN_MAX], budget[HUMAN_MAX];
+    char count[HUMAN_MAX], help[ADVICE_MAX];
     int at = snprintf(to, COVERAGE_MAX, "%s", nothing(profile));
     char *rest = to + at;
     size_t room = COVERAGE_MAX - (size_t)at;
@@ -49,8 +61,7 @@ static void why_nothing(const struct profile *profile, char to[COVERAGE_MAX])
     else if (header->ctl_pause)
         snprintf(rest, room, "recording is paused (HEAPTAP_START=off)");
     else if (lost)
-        snprintf(rest, room, "no room for %s events; set HEAPTAP_BUDGET higher (now %s)", human_count(count, lost),
-                 human_bytes(budget, header->budget_bytes));
+        snprintf(rest, room, "no room for %s events: %s", human_count(count, lost), advice(header, help));
     else if (profile->lost[HT_LOST_UNKNOWN_FREE])
         snprintf(rest, room, "the program frees what it did not allocate through malloc: its allocator is its own");
     else
@@ -62,13 +73,12 @@ bool coverage_full(const struct profile *profile, char to[COVERAGE_MAX])
 {
     static const enum ht_loss causes[] = {HT_LOST_LIVE_FULL, HT_LOST_SITE_FULL, HT_LOST_CELL_FULL, HT_LOST_CUT_FULL};
     uint64_t lost = profile->modules_lost;
-    char budget[HUMAN_MAX];
+    char help[ADVICE_MAX];
     for (size_t i = 0; i < ARRAY_LEN(causes); i++)
         lost += profile->lost[causes[i]];
     if (!lost || profile->header.flags & HT_FLAG_FROZEN) /* frozen, tables do not grow, however large they may be */
         return false;
-    snprintf(to, COVERAGE_MAX, "tables were full, and not all is in the record: set HEAPTAP_BUDGET higher (now %s)",
-             human_bytes(budget, profile->header.budget_bytes));
+    snprintf(to, COVERAGE_MAX, "tables were full, and not all is in the record: %s", advice(&profile->header, help));
     return true;
 }
 

@@ -347,7 +347,7 @@ static void add_header(struct ht_header *to, const struct ht_header *from)
 {
     to->threads_seen += from->threads_seen;
     to->ctl_pause |= from->ctl_pause;
-    to->flags |= from->flags & (HT_FLAG_FROZEN | HT_FLAG_NO_TABLES);
+    to->flags |= from->flags & (HT_FLAG_FROZEN | HT_FLAG_NO_TABLES | HT_FLAG_LIMITED);
 }
 
 static uint32_t row_of_program(const struct addition *addition)

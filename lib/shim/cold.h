@@ -21,9 +21,11 @@ struct cold {
     char *top; /* of its stack */
 };
 
+/* The linker puts all doors in a row. */
 #define COLD_STACK(name, bytes, door_tries)                                                                            \
     static char name##_stack[bytes] __attribute__((aligned(4096)));                                                    \
-    static struct cold name = {.tries = (door_tries), .top = name##_stack + (bytes)}
+    static struct cold name                                                                                            \
+        __attribute__((section("cold_doors"))) = {.tries = (door_tries), .top = name##_stack + (bytes)}
 
 /* Context: any thread, any stack; not signal-handlers of the thread that is inside (signals are blocked there). */
 INLINE bool cold_enter(struct cold *cold)
@@ -62,6 +64,26 @@ INLINE bool cold_run_inlined(struct cold *cold, void (*function)(void *), void *
 static __attribute__((cold, unused)) bool cold_run(struct cold *cold, void (*function)(void *), void *argument)
 {
     return cold_run_inlined(cold, function, argument);
+}
+
+/* The same, for which the one inside is waited for. Context: as cold_run. */
+static __attribute__((cold, unused)) bool cold_run_in_turn(struct cold *cold, void (*function)(void *), void *argument)
+{
+    bool done = cold_run(cold, function, argument);
+    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS && !done; turn++) {
+        sys_wait(turn);
+        done = cold_run(cold, function, argument);
+    }
+    return done;
+}
+
+/* In a fork child whoever was inside is not there. */
+INLINE void cold_open_all(void)
+{
+    extern struct cold __start_cold_doors[] __attribute__((visibility("hidden")));
+    extern struct cold __stop_cold_doors[] __attribute__((visibility("hidden")));
+    for (struct cold *cold = __start_cold_doors; cold < __stop_cold_doors; cold++)
+        cold_leave(cold);
 }
 
 #endif

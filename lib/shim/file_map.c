@@ -104,6 +104,7 @@ bool file_map_cut(const uint32_t capacity[], bool wait)
     for (uint32_t id = 0; id <= HT_RING; id++)
         before[id] = section_lower(&section[id], capacity[id]);
     note_pieces(were); /* who comes from here on, and asks what is the shim's, is told of no more than this */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!addresses_unheld(wait)) {
         for (uint32_t id = 0; id <= HT_RING; id++) {
             word_set(&section[id].capacity, before[id]);

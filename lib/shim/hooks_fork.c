@@ -7,6 +7,7 @@
  */
 #include "hooks.h"
 
+#include "addresses.h"
 #include "memory.h"
 #include "modules.h"
 
@@ -33,7 +34,9 @@ static int fork_by(int (*next)(void))
 {
     struct thread *t = thread_self;
     bool held = modules_hold();
+    addresses_hold_still();
     int pid = UNLIKELY(t && t->guard) ? fork_in_hook(t, next) : fork_between_hooks(next);
+    addresses_let_go_still();
     if (held)
         modules_let_go();
     return pid;

@@ -9,12 +9,15 @@
 
 #define NARROW_INFINITY 0xffffffffu
 
-/* The caller's own pointer, which the kernel may find to be none: nothing is read that cannot be. And a limit above its maximum is refused. */
+/*
+ * The caller's own pointer, which the kernel may find to be none: nothing is read that cannot be; and not even that is asked where a filter may forbid it. A limit
+ * above its maximum is refused.
+ */
 static COLD void make_room(int resource, const void *limit, bool wide)
 {
     const uint32_t *narrow = limit;
     const uint64_t *both = limit;
-    if (resource != RLIMIT_AS || !limit || !sys_readable(limit) ||
+    if (resource != RLIMIT_AS || !limit || !session_may_make_room() || !sys_readable(limit) ||
         !sys_readable(wide ? (const void *)(both + 1) : limit))
         return;
     uint64_t now = wide ? both[0] : narrow[0], most = wide ? both[1] : narrow[1];
@@ -28,9 +31,10 @@ static bool is_wide(void)
     return sizeof(long) == 8 || real_facts.loader_is_libc;
 }
 
+/* The kernel takes the number of any of the process's threads. */
 static bool is_own(int pid)
 {
-    return !pid || pid == sys_pid();
+    return !pid || (session_may_make_room() && sys_thread_exists(sys_pid(), pid));
 }
 
 void hooks_limit_by_syscall(long n, long a, long b, long c)

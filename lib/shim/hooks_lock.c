@@ -152,18 +152,6 @@ static void lock_others(void *argument)
 
 COLD_STACK(door, 16u << 10, DOOR_TRIES);
 
-/* Two threads that lock all memory at once do so one after the other. */
-static COLD bool run(void (*function)(void *), void *argument)
-{
-    bool done = false;
-    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS && !done; turn++) {
-        done = cold_run(&door, function, argument);
-        if (!done)
-            sys_wait(turn);
-    }
-    return done;
-}
-
 static COLD int lock_current(int flags)
 {
     int before = real_errno();
@@ -171,7 +159,7 @@ static COLD int lock_current(int flags)
     struct work work = {.flags = flags & MCL_ONFAULT ? MLOCK_ONFAULT : 0, .anew = result != 0};
     if (work.anew) {
         bool fits = false;
-        if (real_errno() != ENOMEM || !run(ask_fits, &fits) || !fits)
+        if (real_errno() != ENOMEM || !cold_run_in_turn(&door, ask_fits, &fits) || !fits)
             return real.mlockall(flags);
         if (!(flags & MCL_FUTURE))
             sys_unlock_all(); /* an earlier MCL_FUTURE is over then */
@@ -180,7 +168,7 @@ static COLD int lock_current(int flags)
     if (one_by_one && (flags & MCL_FUTURE))
         real.mlockall(flags & ~MCL_CURRENT); /* before the list is read: what is not in it is mapped under that */
     unlock_own();
-    if (!one_by_one || (run(lock_others, &work) && work.done)) {
+    if (!one_by_one || (cold_run_in_turn(&door, lock_others, &work) && work.done)) {
         real_set_errno(before);
         return 0;
     }
@@ -192,7 +180,7 @@ static COLD bool may_make_calls(void)
 {
     bool under = true;
     if (session_off)
-        return !session_has_filter() && run(ask_seccomp, &under) && !under;
+        return !session_has_filter() && cold_run_in_turn(&door, ask_seccomp, &under) && !under;
     return file_map_is_open() && !sys_frozen();
 }
 
@@ -202,14 +190,14 @@ COLD int hooks_lock_all(int flags)
     struct thread *t = thread_enter(&guard); /* a fork child maps its file now, not when that would be locked */
     bool with_us = may_make_calls();
     if (with_us) /* no range that is taken for ours becomes the program's meanwhile */
-        addresses_hold();
+        addresses_hold_still();
     if (with_us && !session_off && (flags & MCL_FUTURE))
         memory_set_aside();
     int result = with_us && (flags & MCL_CURRENT) ? lock_current(flags) : real.mlockall(flags);
     if (with_us && (flags & MCL_CURRENT) && !result)
         unlock_own();
     if (with_us)
-        addresses_let_go();
+        addresses_let_go_still();
     if (t)
         hook_leave(t, &guard, NULL);
     return result;

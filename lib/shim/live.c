@@ -53,8 +53,7 @@ bool live_init(uint32_t lines_max)
 
 COLD void live_cut(uint32_t lines_max, bool wait)
 {
-    if (lines_max < capacity && memory_cut(live_following, (size_t)lines_max * sizeof *live_following, wait))
-        capacity = lines_max;
+    memory_cut_rows(live_following, &capacity, lines_max, sizeof *live_following, wait);
 }
 
 /* For when no more system call may be made. */

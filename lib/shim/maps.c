@@ -31,8 +31,7 @@ void maps_init(uint32_t count)
 
 COLD void maps_cut(uint32_t count, bool wait)
 {
-    if (count < capacity && memory_cut(ranges, (size_t)count * sizeof *ranges, wait))
-        capacity = count;
+    memory_cut_rows(ranges, &capacity, count, sizeof *ranges, wait);
 }
 
 static bool enter(uint32_t owner)

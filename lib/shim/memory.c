@@ -36,12 +36,13 @@ static COLD void *fill_aside(size_t bytes)
 {
     size_t room = align_up(bytes, HT_SECTION_ALIGN); /* the largest page there is */
     bool filled = false;
-    addresses_hold();
+    struct sys_signals signals;
+    addresses_hold(&signals);
     uintptr_t at = __atomic_load_n(&aside_used, __ATOMIC_RELAXED), end = __atomic_load_n(&aside.end, __ATOMIC_SEQ_CST);
     while (at <= end && room <= end - at && !filled)
         filled = __atomic_compare_exchange_n(&aside_used, &at, at + room, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     filled = filled && !sys_fill((void *)at, bytes);
-    addresses_let_go();
+    addresses_let_go(&signals);
     return filled ? (void *)at : NULL;
 }
 
@@ -180,22 +181,30 @@ bool memory_cut(void *at, size_t bytes, bool wait)
         return false;
     size_t before = mappings[row].bytes;
     __atomic_store_n(&mappings[row].bytes, left, __ATOMIC_SEQ_CST);
-    bool unheld = addresses_unheld(wait);
-    if (unheld) {
-        sys_unmap((char *)at + left, before - left);
+    bool cut = addresses_unheld(wait) && !sys_unmap((char *)at + left, before - left);
+    if (cut)
         __atomic_fetch_sub(&total_bytes, before - left, __ATOMIC_RELAXED);
-    } else {
+    else
         mappings[row].bytes = before;
-    }
     leave(&signals);
-    return unheld;
+    return cut;
+}
+
+void memory_cut_rows(void *table, uint32_t *rows, uint32_t to, size_t row_bytes, bool wait)
+{
+    uint32_t before = word_get(rows);
+    if (to >= before)
+        return;
+    __atomic_store_n(rows, to, __ATOMIC_SEQ_CST);
+    if (!memory_cut(table, (size_t)to * row_bytes, wait))
+        word_set(rows, before);
 }
 
 void memory_empty(void *at, size_t bytes)
 {
     uintptr_t from = align_up((uintptr_t)at, 4096), end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
-    if (from < end)
-        sys_advise((void *)from, end - from, MADV_DONTNEED);
+    if (from < end && sys_advise((void *)from, end - from, MADV_DONTNEED) < 0)
+        __builtin_memset((void *)from, 0, end - from);
 }
 
 void *memory_piece(size_t bytes)

@@ -16,13 +16,15 @@
 void *memory_map(size_t bytes);
 /* Gives back what memory_map returned and nobody else has seen. */
 void memory_unmap(void *at, size_t bytes);
-/* Empties whole pages inside a mapping that memory_map returned, and gives back their memory. */
+/* Empties whole pages inside a mapping that memory_map returned, and gives back their memory if the kernel takes it. */
 void memory_empty(void *at, size_t bytes);
 /*
  * Gives back the addresses of a mapping's end, of which nobody has used anything: `bytes` of it stay, and a little more. False: all of it stays, there are others at
  * it; or it is part of what was set aside. `wait`: see addresses.h. Context: any thread, signal-safe; makes system calls.
  */
 bool memory_cut(void *at, size_t bytes, bool wait);
+/* The same of a table, whose number of rows becomes `to`, if that is less. A fork child is never told of more rows than there are. */
+void memory_cut_rows(void *table, uint32_t *rows, uint32_t to, size_t row_bytes, bool wait);
 /* A piece of a larger mapping, zero-filled, 64-byte aligned, at most 64 KiB. Context: any thread; seldom makes a system call. */
 void *memory_piece(size_t bytes);
 /* Makes sure that a few pieces can be had without a system call. */

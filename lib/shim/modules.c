@@ -340,7 +340,6 @@ static uint32_t kept_count;
 
 void modules_keep(void)
 {
-    cold_leave(&door);
     walks_anew();
     kept_count = rows();
     kept = kept_count ? memory_map(kept_count * sizeof *kept) : NULL;

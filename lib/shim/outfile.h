@@ -54,5 +54,7 @@ bool outfile_boot_id(char id[40]);
  */
 #define OUTFILE_ADDRESS_PART 32u /* private memory is another 1/16 (memory.h) */
 uint64_t outfile_budget(const struct config *config, uint64_t free_bytes);
+/* It would be larger without a limit of addresses or data. */
+bool outfile_is_limited(uint64_t budget);
 
 #endif

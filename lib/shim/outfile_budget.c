@@ -94,6 +94,13 @@ static uint64_t cgroup_limit(void)
     return least;
 }
 
+/* Of the limits of addresses and of data. */
+static uint64_t part_of_limits(void)
+{
+    uint64_t address_part = sys_address_limit() / OUTFILE_ADDRESS_PART, data_part = sys_data_limit() / DATA_PART;
+    return MIN(address_part, data_part);
+}
+
 uint64_t outfile_budget(const struct config *config, uint64_t free_bytes)
 {
     uint64_t budget = config->budget_bytes;
@@ -102,7 +109,11 @@ uint64_t outfile_budget(const struct config *config, uint64_t free_bytes)
         uint64_t least = MIN(MIN(ram ? ram : UINT64_MAX, group), free_bytes);
         budget = MIN(MAX(least / BUDGET_PART, BUDGET_LEAST), BUDGET_MOST);
     }
-    uint64_t address_part = sys_address_limit() / OUTFILE_ADDRESS_PART, data_part = sys_data_limit() / DATA_PART;
-    uint64_t file_part = sys_file_limit() / 2;
-    return MIN(MIN(budget, free_bytes / 2), MIN(MIN(address_part, data_part), file_part));
+    uint64_t limits_part = part_of_limits(), file_part = sys_file_limit() / 2;
+    return MIN(MIN(budget, free_bytes / 2), MIN(limits_part, file_part));
+}
+
+bool outfile_is_limited(uint64_t budget)
+{
+    return budget >= part_of_limits();
 }

@@ -262,9 +262,7 @@ bool rules_init(void)
 
 void rules_reset(void)
 {
-    /* A thread of the parent may have held the lock when it forked. The table is zero. */
-    cold_leave(&door);
-    if (table)
+    if (table) /* it is zero */
         table->mask = capacity - 1;
     taught_outside = false;
 }

@@ -40,9 +40,10 @@ bool section_reach(struct section *s, uint32_t end)
 {
     if (end <= word_acquire(&s->allocated))
         return true;
-    addresses_hold();
+    struct sys_signals signals;
+    addresses_hold(&signals);
     bool there = allocate(s, end);
-    addresses_let_go();
+    addresses_let_go(&signals);
     return there;
 }
 

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "addresses.h"
 #include "clock.h"
 #include "cold.h"
 #include "file_map.h"
@@ -195,6 +196,7 @@ static void identify(uint64_t budget, uint64_t fork_events)
     text_copy(header->malloc_owner, sizeof header->malloc_owner, real_facts.malloc_owner);
     header->flags |= real_facts.malloc_elsewhere ? HT_FLAG_MALLOC_ELSEWHERE : 0;
     header->flags |= own_boot_id && outfile.one_kernel ? HT_FLAG_ONE_KERNEL : 0;
+    header->flags |= outfile_is_limited(budget) ? HT_FLAG_LIMITED : 0;
     header->file_inode = outfile.inode;
     header->budget_bytes = budget;
     header->depth_max = config.depth_max;
@@ -373,7 +375,7 @@ COLD bool session_start(void)
     }
     bool on = false;
     if (seen == ON)
-        cold_leave(&door);
+        cold_open_all();
     if (!real_facts
              .shim_end) /* not again in a fork child: another thread of the parent may have held the loader's lock */
         real_init();
@@ -408,24 +410,35 @@ static void plan_below(uint64_t limit, uint32_t capacity[])
         capacity[id] = records_of(&to[id]);
 }
 
+/* What the shim may have of private memory. */
+static size_t own_below(const struct cut *cut)
+{
+    return (size_t)MIN(cut->limit / MEMORY_PART, SIZE_MAX);
+}
+
 static void cut_tables(const uint32_t capacity[], const struct cut *cut)
 {
     live_cut(capacity[HT_LINES], cut->wait);
     tree_cut(capacity[HT_NODES], capacity[HT_SITES], cut->wait);
     maps_cut(capacity[HT_MAPS], cut->wait);
-    memory_cut_aside((size_t)MIN(cut->limit / MEMORY_PART / 4, SIZE_MAX), cut->wait);
+    memory_cut_aside(own_below(cut) / 4, cut->wait);
 }
 
 static void cut_own(void *argument)
 {
     static uint32_t capacity[HT_SECTIONS_MAX];
     const struct cut *cut = argument;
-    plan_below(cut->limit, capacity);
-    if (!file_map_cut(capacity, cut->wait))
+    if (!addresses_give(cut->wait))
         return;
-    for (uint32_t id = 0; id <= HT_RING; id++)
-        capacity[id] = word_get(&section[id].capacity);
-    cut_tables(capacity, cut);
+    plan_below(cut->limit, capacity);
+    if (file_map_cut(capacity, cut->wait)) {
+        for (uint32_t id = 0; id <= HT_RING; id++)
+            capacity[id] = word_get(&section[id].capacity);
+        __atomic_fetch_or(&session_header->flags, HT_FLAG_LIMITED, __ATOMIC_RELAXED);
+        cut_tables(capacity, cut);
+        thread_cut(own_below(cut), cut->wait);
+    }
+    addresses_given();
 }
 
 /* Of its parent's, a fork child needs the list of libraries, to begin with; one that is not recorded, nothing. The tables are for its own recording. */
@@ -435,6 +448,7 @@ static void cut_inherited(void *argument)
     const struct cut *cut = argument;
     memory_wipe();
     plan_below(cut->limit, capacity);
+    thread_cut(own_below(cut), cut->wait);
     file_map_leave(session_off ? HT_SECTIONS_MAX : HT_MODULES);
     cut_tables(capacity, cut);
 }
@@ -447,11 +461,18 @@ static COLD void make_room_first(uint32_t seen, struct cut *cut)
     struct sys_signals signals;
     sys_block_signals(&signals);
     if (word_swap(&state, seen, STARTING)) {
-        cold_leave(&cut_door); /* whoever was inside is not here */
+        cold_open_all();
         cold_run(&cut_door, cut_inherited, cut);
         word_publish(&state, seen);
     }
     sys_restore_signals(&signals);
+}
+
+/* A process that was never recorded has no file; that of a fork child which is not has been its parent's. */
+COLD bool session_may_make_room(void)
+{
+    uint32_t seen = word_acquire(&state);
+    return seen == ON ? !sys_frozen() : seen == OFF && file_map_is_open() && !session_has_filter();
 }
 
 COLD void session_make_room(uint64_t limit)
@@ -460,13 +481,13 @@ COLD void session_make_room(uint64_t limit)
     bool inside = t && t->guard; /* of a hook, which this handler has interrupted */
     uint32_t seen = word_acquire(&state);
     struct cut cut = {limit, !inside};
-    if (sys_frozen() || (seen != ON && seen != OFF))
+    if (!session_may_make_room())
         return;
     if (seen == OFF || !*alive) {
         if (!inside && file_map_is_open())
             make_room_first(seen, &cut);
     } else if (!session_is_borrowed()) {
-        cold_run(&cut_door, cut_own, &cut);
+        (inside ? cold_run : cold_run_in_turn)(&cut_door, cut_own, &cut);
     }
 }
 

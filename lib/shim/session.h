@@ -41,6 +41,8 @@ void session_keep_apart(struct thread *t);
  * Context: any thread, signal-safe, bounded; makes system calls.
  */
 void session_make_room(uint64_t limit);
+/* False: there is nothing to give back, or no system call is to be made. Context: any thread, signal-safe. */
+bool session_may_make_room(void);
 
 /* True in a fork child that has not yet recorded anything of its own. */
 bool session_is_forked(void);

@@ -1,5 +1,6 @@
 #include "slots.h"
 
+#include "addresses.h"
 #include "memory.h"
 #include "sys.h"
 
@@ -10,35 +11,46 @@ static struct slot slots[SLOTS_MAX];
 static uint32_t slot_count; /* without the shared one, which comes last */
 
 /* Of each slot that ever had an owner, and in the last row of the shared one; a fork child uses its parent's, which are zero again. */
-static struct ht_cell **groups[SLOTS_MAX];
-static size_t group_bytes; /* of one */
+static struct {
+    struct ht_cell **at;
+    size_t bytes;
+} groups[SLOTS_MAX];
 
+static size_t group_bytes(void)
+{
+    uint32_t count = section[HT_SITES].capacity / HT_SITES_PER_CHUNK + 1;
+    return align_up(count * sizeof(struct ht_cell *), 4096);
+}
+
+/* There may be fewer sites than there were (session_make_room), but never more than now. */
 static bool make_groups(uint32_t i)
 {
-    struct ht_cell ***own = &groups[slots[i].shared ? SLOTS_MAX - 1 : i];
-    if (!*own)
-        *own = memory_map(group_bytes);
-    slots[i].group = *own;
-    return *own != NULL;
+    uint32_t row = slots[i].shared ? SLOTS_MAX - 1 : i;
+    if (!groups[row].at) {
+        addresses_hold_still();
+        groups[row].bytes = group_bytes();
+        groups[row].at = memory_map(groups[row].bytes);
+        addresses_let_go_still();
+    }
+    slots[i].group = groups[row].at;
+    return groups[row].at != NULL;
 }
 
 bool slots_init(uint32_t count)
 {
-    uint32_t group_count = section[HT_SITES].capacity / HT_SITES_PER_CHUNK + 1;
-    size_t bytes = align_up((size_t)group_count * sizeof(struct ht_cell *), 4096);
-    if (group_bytes < bytes) {
-        for (uint32_t i = 0; i < SLOTS_MAX; i++)
-            groups[i] = NULL;
-        group_bytes = bytes;
-    }
+    for (uint32_t i = 0; i < SLOTS_MAX; i++)
+        if (groups[i].bytes < group_bytes())
+            groups[i].at = NULL;
     if (!section_reach(&section[HT_SLOTS], count + 1))
         return false;
     slot_count = count;
     section[HT_SLOTS].claimed = count + 1;
     word_raise(&section[HT_SLOTS].file->used, count + 1);
     for (uint32_t i = 0; i <= count; i++)
-        slots[i] = (struct slot){
-            .file = SECTION_RECORD(struct ht_slot, HT_SLOTS, i), .group = groups[i], .index = i, .shared = i == count};
+        slots[i] = (struct slot){.file = SECTION_RECORD(struct ht_slot, HT_SLOTS, i),
+                                 .group = groups[i].at,
+                                 .index = i,
+                                 .shared = i == count};
     return make_groups(count);
 }
 

@@ -142,12 +142,12 @@ static struct thread *make(uint32_t owner)
     return t;
 }
 
-/* A state that is free, or whose owner has ended. Few are asked for: threads come and go at about the same rate. */
-static struct thread *find(uint32_t tid)
+/* A state that is free, or whose owner has ended. */
+static struct thread *find(uint32_t tid, uint32_t most)
 {
     static uint32_t cursor;
     uint32_t count = MIN(word_get(&thread_count), THREADS_MAX);
-    uint32_t tries = sys_frozen() ? count : MIN(count, ADOPT_TRIES);
+    uint32_t tries = sys_frozen() ? count : MIN(count, most);
     for (uint32_t i = 0; i < tries; i++) {
         uint32_t row = word_add(&cursor, 1) % count;
         if (take(row, tid, !sys_frozen()))
@@ -176,9 +176,11 @@ static struct thread *attach(void)
     struct thread *t = thread_self;
     uint32_t tid = own_id();
     if (!t || !take(row_of(t), tid, false)) {
-        t = find(tid);
+        t = find(tid, ADOPT_TRIES); /* threads come and go at about the same rate */
         if (!t)
             t = make(tid);
+        if (!t)
+            t = find(tid, THREADS_MAX);
     }
     if (t) {
         t->slot = slots_attach(tid);
@@ -247,6 +249,37 @@ COLD struct thread *thread_enter_anew(struct thread *t, struct guard *guard)
 {
     t->guard = NULL;
     return session_off ? NULL : begin(guard);
+}
+
+/* Of a state that is ours: what its arrays hold means nothing in other places. */
+static void reshape(struct thread *t, uint32_t row, unsigned halved, bool wait)
+{
+    size_t before = state_bytes(halvings[row]), after = state_bytes(halved);
+    unsigned was = halvings[row];
+    char *arrays = (char *)(t + 1), *end = (char *)align_up((uintptr_t)arrays, 4096);
+    __builtin_memset(arrays, 0, (size_t)(end - arrays));
+    memory_empty(end, (size_t)((char *)t + before - end));
+    t->steps = t->leaves = (struct room){0};
+    halvings[row] = (uint8_t)halved; /* first: a fork child is never told of more than there is */
+    if (memory_cut(t, after, wait))
+        __atomic_fetch_sub(&states_total, before - after, __ATOMIC_RELAXED);
+    else
+        halvings[row] = (uint8_t)was;
+    thread_set_arrays(t, shape_of(halvings[row]));
+}
+
+COLD void thread_cut(size_t bytes, bool wait)
+{
+    uint32_t tid = own_id();
+    for (uint32_t row = 0; row < MIN(word_get(&thread_count), THREADS_MAX); row++) {
+        struct thread *t = __atomic_load_n(&threads[row], __ATOMIC_ACQUIRE);
+        size_t total = __atomic_load_n(&states_total, __ATOMIC_RELAXED), own = state_bytes(halvings[row]);
+        unsigned halved = halvings_for(total, bytes - MIN(bytes, memory_bytes() - own));
+        if (!t || t == thread_self || halved <= halvings[row] || !take(row, tid, true))
+            continue;
+        reshape(t, row, halved, wait);
+        word_publish(&t->owner, 0);
+    }
 }
 
 void thread_reserve(unsigned spare)

@@ -163,10 +163,8 @@ static uint32_t nodes_max, sites_max; /* of the lists */
 
 COLD void tree_cut(uint32_t node_count, uint32_t site_count, bool wait)
 {
-    if (node_count < nodes_max && memory_cut(tree_site_of, (size_t)node_count * sizeof *tree_site_of, wait))
-        nodes_max = node_count;
-    if (site_count < sites_max && memory_cut(tree_site_before, (size_t)site_count * sizeof *tree_site_before, wait))
-        sites_max = site_count;
+    memory_cut_rows(tree_site_of, &nodes_max, node_count, sizeof *tree_site_of, wait);
+    memory_cut_rows(tree_site_before, &sites_max, site_count, sizeof *tree_site_before, wait);
 }
 
 /* False: no memory. */

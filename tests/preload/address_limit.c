@@ -1,17 +1,26 @@
 /*
  * A process that limits its own addresses (RLIMIT_AS) has what it would have without the shim, which goes on recording.
  *
- * address_limit later [WAY]: by setrlimit, setrlimit64, prlimit, own (prlimit of its own pid), syscall or syscall64; and what is refused, or no limit, changes nothing.
+ * address_limit later [WAY]: by setrlimit, setrlimit64, prlimit, own (prlimit of its own pid), thread (of that of one of its threads), syscall or syscall64; and
+ *               what is refused, or no limit, changes nothing.
  *               child: a fork child, first thing; its own children, while it has something mapped where the shim had
  *               vfork: a child that borrows the memory; its limit is not its parent's
  *               threads: while others allocate, and tables grow
  *               handler: in a signal handler that interrupts whatever
+ *               ended: after many threads, which have ended
+ *               both: two threads at once
+ *               fork: while another thread forks; the child limits its own
+ *               filter: under a seccomp filter that does not allow what giving back takes, where nothing is recorded; and in a fork child, which puts it in
  */
 #include "behaviour.h"
 #include <fcntl.h>
 #include <pthread.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -35,6 +44,22 @@ static size_t addresses(void)
     return strtoul(text, NULL, 10) * 4096;
 }
 
+static void *limit_thread(void *limit)
+{
+    CHECK(prlimit64((pid_t)syscall(SYS_gettid), RLIMIT_AS, limit, NULL) == 0);
+    return NULL;
+}
+
+static pthread_t start(void *(*function)(void *), void *argument)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 64 << 10) == 0);
+    CHECK(pthread_create(&thread, &attributes, function, argument) == 0);
+    pthread_attr_destroy(&attributes);
+    return thread;
+}
+
 static void limit_by(const char *way, rlim_t bytes)
 {
     struct rlimit limit = {bytes, RLIM_INFINITY};
@@ -49,6 +74,8 @@ static void limit_by(const char *way, rlim_t bytes)
         result = prlimit(0, RLIMIT_AS, &limit, NULL);
     else if (!strcmp(way, "own"))
         result = prlimit64(getpid(), RLIMIT_AS, &limit64, NULL);
+    else if (!strcmp(way, "thread"))
+        result = pthread_join(start(limit_thread, &limit64), NULL);
     else if (!strcmp(way, "syscall"))
         result = (int)syscall(SYS_prlimit64, 0, RLIMIT_AS, &limit64, NULL);
 #ifdef SYS_setrlimit
@@ -273,6 +300,134 @@ static void handler(void)
     CHECK(addresses() - REGIONS * REGION <= MOST);
 }
 
+#define ENDED 100
+
+static pthread_barrier_t all;
+
+static void *allocate_once(void *argument)
+{
+    do_in_child();
+    pthread_barrier_wait(&all);
+    return argument;
+}
+
+static void ended(void)
+{
+    pthread_t thread[ENDED];
+    CHECK(pthread_barrier_init(&all, NULL, ENDED) == 0);
+    for (int i = 0; i < ENDED; i++)
+        thread[i] = start(allocate_once, NULL);
+    for (int i = 0; i < ENDED; i++)
+        CHECK(pthread_join(thread[i], NULL) == 0);
+    limit_by("setrlimit", LIMIT);
+    CHECK(addresses() <= MOST + (32 << 20)); /* libc keeps a few stacks */
+    CHECK(pthread_barrier_init(&all, NULL, 8) == 0);
+    for (int i = 0; i < 8; i++)
+        thread[i] = start(allocate_once, NULL);
+    for (int i = 0; i < 8; i++)
+        CHECK(pthread_join(thread[i], NULL) == 0);
+}
+
+#define ROUNDS 60
+
+static void map_half(rlim_t limit)
+{
+    void *p = mmap(NULL, limit / 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(p != MAP_FAILED);
+    CHECK(munmap(p, limit / 2) == 0);
+}
+
+static void *limit_and_map(void *argument)
+{
+    pthread_barrier_wait(&all);
+    limit_by("setrlimit", 2 * LIMIT);
+    map_half(LIMIT);
+    return argument;
+}
+
+static void limit_twice(void)
+{
+    pthread_t thread[2];
+    do_in_child();
+    CHECK(pthread_barrier_init(&all, NULL, 2) == 0);
+    for (int i = 0; i < 2; i++)
+        thread[i] = start(limit_and_map, NULL);
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_join(thread[i], NULL) == 0);
+    CHECK(addresses() <= 2 * MOST);
+    _exit(0);
+}
+
+static void both(void)
+{
+    free(malloc(1));
+    fork_often(5 * ROUNDS, limit_twice);
+}
+
+static void *limit_down(void *argument)
+{
+    pthread_barrier_wait(&all);
+    for (rlim_t limit = 16 * LIMIT; limit > 4 * LIMIT; limit -= LIMIT / 2)
+        limit_by("setrlimit", limit);
+    return argument;
+}
+
+/* The child is forked somewhere in that. */
+static void fork_meanwhile(void)
+{
+    static volatile unsigned turns;
+    do_in_child();
+    CHECK(pthread_barrier_init(&all, NULL, 2) == 0);
+    pthread_t thread = start(limit_down, NULL);
+    pthread_barrier_wait(&all);
+    for (unsigned i = (unsigned)getpid() % 40 * 300; turns < i; turns++)
+        ;
+    pid_t pid = fork();
+    if (pid == 0) {
+        do_in_child();
+        limit_by("setrlimit", LIMIT);
+        map_half(LIMIT);
+        CHECK(addresses() <= MOST);
+        _exit(0);
+    }
+    wait_for(pid);
+    CHECK(pthread_join(thread, NULL) == 0);
+    _exit(0);
+}
+
+static void forks(void)
+{
+    free(malloc(1));
+    fork_often(2 * ROUNDS, fork_meanwhile);
+}
+
+/* It would be the end of the process, and no error that somebody may overlook. */
+static void forbid(long number)
+{
+    struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void filter(void)
+{
+    do_in_child();
+    pid_t pid = fork();
+    if (pid == 0) {
+        do_in_grandchild();
+        forbid(SYS_munmap);
+        limit_by("setrlimit", LIMIT * 4);
+        _exit(0);
+    }
+    wait_for(pid);
+    forbid(SYS_rt_sigprocmask);
+    limit_by("setrlimit", LIMIT * 4);
+    limit_by("own", LIMIT * 3);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc >= 2);
@@ -284,6 +439,14 @@ int main(int argc, char **argv)
         borrowed();
     else if (!strcmp(argv[1], "threads"))
         threads();
+    else if (!strcmp(argv[1], "ended"))
+        ended();
+    else if (!strcmp(argv[1], "both"))
+        both();
+    else if (!strcmp(argv[1], "fork"))
+        forks();
+    else if (!strcmp(argv[1], "filter"))
+        filter();
     else
         handler();
     fflush(stdout);

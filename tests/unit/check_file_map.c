@@ -120,16 +120,16 @@ static void stay_whole(size_t bytes, uint32_t records)
 START_TEST(not_while_somebody_holds_them)
 {
     begin();
-    addresses_hold();
-    addresses_hold();
-    addresses_let_go();
+    addresses_hold_still();
+    addresses_hold_still();
+    addresses_let_go_still();
     ck_assert(!file_map_cut(capacity, false) && !file_map_cut(capacity, true));
     stay_whole(FILE_BYTES, RECORDS);
-    addresses_let_go();
-    addresses_let_go(); /* once too often, as in a fork child, does no harm */
+    addresses_let_go_still();
+    addresses_let_go_still(); /* once too often, as in a fork child, does no harm */
     ck_assert(file_map_cut(capacity, false));
     size_t left = listed();
-    addresses_hold();
+    addresses_hold_still();
     capacity[HT_LINES] = 1024;
     ck_assert(!file_map_cut(capacity, true));
     stay_whole(left, 2048);

@@ -212,6 +212,8 @@ START_TEST(values_keep_their_meaning)
     ck_assert_uint_eq(HT_FLAG_FROZEN, 0x4);
     ck_assert_uint_eq(HT_FLAG_NO_TABLES, 0x8);
     ck_assert_uint_eq(HT_FLAG_MALLOC_ELSEWHERE, 0x10);
+    ck_assert_uint_eq(HT_FLAG_ONE_KERNEL, 0x20);
+    ck_assert_uint_eq(HT_FLAG_LIMITED, 0x40);
     ck_assert_uint_eq(HT_MODULE_MAIN, 0x1);
     ck_assert_uint_eq(HT_MODULE_SHIM, 0x2);
     ck_assert_uint_eq(HT_MODULE_LOADER, 0x4);

@@ -137,6 +137,25 @@ START_TEST(no_room_for_cells)
 }
 END_TEST
 
+START_TEST(tables_as_large_as_there_may_be_sites)
+{
+    begin(100000);
+    size_t empty = memory_bytes();
+    ck_assert(!slots_attach(1)->shared);
+    size_t one = memory_bytes() - empty;
+    section[HT_SITES].capacity = 1000;
+    ck_assert(!slots_attach(2)->shared);
+    ck_assert_uint_eq(memory_bytes() - empty, one + 4096);
+    stage_tables(100000); /* a fork child, whose sites may be as many as its parent's once were */
+    ck_assert(slots_init(SLOTS));
+    size_t before = memory_bytes();
+    struct slot *slot = slots_attach(3), *next = slots_attach(4);
+    ck_assert(!slot->shared && !next->shared && slot != next);
+    ck_assert_uint_eq(memory_bytes() - before, one);
+    ck_assert(!slot_cell_own(slot, 99999) && !slot_cell_own(next, 99999));
+}
+END_TEST
+
 START_TEST(no_room_for_slots)
 {
     stage_tables(1000);
@@ -215,4 +234,5 @@ START_TEST(events_carry_with_their_bytes)
 END_TEST
 
 SUITE("slots", fresh_slots_first, slots_of_ended_threads_are_adopted, what_cannot_be_asked_is_not_adopted, cells,
-      no_room_for_cells, no_room_for_slots, every_count_counts, events_carry_with_their_bytes)
+      no_room_for_cells, tables_as_large_as_there_may_be_sites, no_room_for_slots, every_count_counts,
+      events_carry_with_their_bytes)

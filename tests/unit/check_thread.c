@@ -496,6 +496,74 @@ START_TEST(states_are_a_part_of_a_limit)
 }
 END_TEST
 
+static void fill(struct thread *t)
+{
+    for (unsigned i = 0; i < room_count(&t->steps); i++)
+        t->step[i].pc = t->leaf[i].path = 8;
+    for (unsigned i = 0; i < t->depth_max; i++)
+        t->frame[i].sp = 8;
+}
+
+/* As one that has just been made; and all there is of it is there. */
+static void check_new(struct thread *t)
+{
+    ck_assert_uint_eq(t->frame_count, 0);
+    for (unsigned i = 0; i < room_count(&t->steps); i++)
+        ck_assert_often(t->step[i].pc == 0 && t->leaf[i].path == 0);
+    t->steps.mask = t->leaves.mask = t->steps.most;
+    fill(t);
+}
+
+static void leave_it_full(unsigned i)
+{
+    struct guard guard;
+    struct thread *t = thread_enter(&guard);
+    state[i] = t;
+    t->heap_pending = 77;
+    fill(t);
+    if (i != 1) /* whose thread ends in the hook */
+        thread_leave(t, &guard);
+    pthread_barrier_wait(&all_in);
+}
+
+START_TEST(states_of_ended_threads_become_small)
+{
+    struct guard guard;
+    begin();
+    config.depth_max = 8192;
+    stage_header.budget_bytes = 1 << 28;
+    struct thread *own = thread_enter(&guard);
+    thread_leave(own, &guard);
+    fill(own);
+    pthread_barrier_init(&all_in, NULL, 16);
+    stage_crowd(16, leave_it_full);
+    for (unsigned i = 0; i < 16; i++) /* the kernel may still know it */
+        for (int tries = 0; tries < 1000 && sys_thread_exists(sys_pid(), state[i]->owner); tries++)
+            usleep(1000);
+    size_t before = memory_bytes(), one = thread_bytes((struct thread_shape){8192, THREAD_MANY});
+    ck_assert_uint_gt(before, 17 * one);
+    thread_cut(1 << 30, true); /* they are small enough */
+    ck_assert_uint_eq(memory_bytes(), before);
+    stage_refuse(SYS_munmap, 0, ENOMEM, 0);
+    thread_cut(3 << 20, true);
+    ck_assert_uint_eq(memory_bytes(), before);
+    stage_allow();
+    thread_cut(3 << 20, true);
+    ck_assert_uint_lt(memory_bytes(), before - 15 * one);
+    ck_assert_uint_lt(memory_bytes(), one + (4 << 20));
+    ck_assert(own->depth_max == 8192 && own->leaf[0].path == 8);
+    for (unsigned i = 0; i < 16; i++) {
+        ck_assert_uint_eq(state[i]->owner, 0);
+        ck_assert(state[i]->heap_pending == 77 && !state[i]->guard);
+        ck_assert_uint_lt(state[i]->depth_max, 8192);
+        check_new(state[i]);
+    }
+    stage_crowd(16, record_together);
+    state_count = 16;
+    ck_assert_uint_eq(different_states(), 16);
+}
+END_TEST
+
 START_TEST(there_is_an_end_to_room)
 {
     struct room room = {.mask = (THREAD_FEW - 1) * 16, .most = (THREAD_MANY - 1) * 16};
@@ -510,5 +578,5 @@ SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_a
       left_by_a_fork_child, a_borrower_gets_none, not_ready_any_more, far_away_is_not_judged,
       a_guard_whose_memory_is_gone, no_memory_for_a_thread, no_memory_for_long, states_of_ended_threads_are_used_again,
       a_thread_that_ended_inside_a_hook, every_thread_has_its_own, frozen_threads_use_what_was_set_aside,
-      many_deep_threads_share_a_few_budgets, states_are_a_part_of_a_limit, what_was_called_inside,
-      there_is_an_end_to_room)
+      many_deep_threads_share_a_few_budgets, states_are_a_part_of_a_limit, states_of_ended_threads_become_small,
+      what_was_called_inside, there_is_an_end_to_room)
