@@ -18,18 +18,21 @@
 void addresses_hold(struct sys_signals *signals);
 void addresses_let_go(const struct sys_signals *signals);
 
-/* Waits for one who gives some back. Signals are as they were: in between may be code of the program's. Context: as above, but not between give and given. */
-void addresses_hold_still(void);
+/*
+ * Waits for one who is giving some back, not for one who would like to. Signals are as they were, and in between may be code of the program's, which may take
+ * long, or be left. False: nothing is held, it did not come to an end. Context: as above, but not between give and given.
+ */
+bool addresses_hold_still(void);
 void addresses_let_go_still(void);
 
 /*
- * False: somebody holds them, nothing may be given back. `wait`: for those, a bounded time; in vain where the caller itself may have been interrupted in between.
- * Context: one caller at a time, signals blocked; makes system calls.
+ * False: somebody holds them, nothing may be given back. `wait`: for those, a bounded time, which is short for who holds them still; in vain where the caller
+ * itself may have been interrupted in between. Context: one caller at a time, signals blocked; makes system calls.
  */
 bool addresses_give(bool wait);
 void addresses_given(void);
 
-/* True: nobody holds them who came before. Context: as addresses_give. */
+/* True: nobody is between hold and let_go who came before. Context: as addresses_give. */
 bool addresses_unheld(bool wait);
 
 /* In a fork child those who held them in the parent, or gave some back, are not there. */

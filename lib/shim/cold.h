@@ -69,11 +69,11 @@ static __attribute__((cold, unused)) bool cold_run(struct cold *cold, void (*fun
 /* The same, for which the one inside is waited for. Context: as cold_run. */
 static __attribute__((cold, unused)) bool cold_run_in_turn(struct cold *cold, void (*function)(void *), void *argument)
 {
-    bool done = cold_run(cold, function, argument);
-    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS && !done; turn++) {
-        sys_wait(turn);
+    struct sys_wait wait = {0};
+    bool done;
+    do {
         done = cold_run(cold, function, argument);
-    }
+    } while (!done && sys_wait(&wait, SYS_WAIT_MS));
     return done;
 }
 

@@ -7,11 +7,14 @@
 #include <asm/resource.h>
 #include <asm/unistd.h>
 
-#define NARROW_INFINITY 0xffffffffu
+static uint64_t widen(uint32_t limit)
+{
+    return limit == UINT32_MAX ? UINT64_MAX : limit;
+}
 
 /*
  * The caller's own pointer, which the kernel may find to be none: nothing is read that cannot be; and not even that is asked where a filter may forbid it. A limit
- * above its maximum is refused.
+ * above its maximum is refused, and a maximum above the one that there is, but from root.
  */
 static COLD void make_room(int resource, const void *limit, bool wide)
 {
@@ -20,8 +23,8 @@ static COLD void make_room(int resource, const void *limit, bool wide)
     if (resource != RLIMIT_AS || !limit || !session_may_make_room() || !sys_readable(limit) ||
         !sys_readable(wide ? (const void *)(both + 1) : limit))
         return;
-    uint64_t now = wide ? both[0] : narrow[0], most = wide ? both[1] : narrow[1];
-    if (now <= most && now != (wide ? UINT64_MAX : NARROW_INFINITY))
+    uint64_t now = wide ? both[0] : widen(narrow[0]), most = wide ? both[1] : widen(narrow[1]);
+    if (now <= most && now != UINT64_MAX && (most <= sys_address_limit_most() || !sys_uid()))
         session_make_room(now);
 }
 

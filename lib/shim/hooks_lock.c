@@ -188,9 +188,8 @@ COLD int hooks_lock_all(int flags)
 {
     struct guard guard;
     struct thread *t = thread_enter(&guard); /* a fork child maps its file now, not when that would be locked */
-    bool with_us = may_make_calls();
-    if (with_us) /* no range that is taken for ours becomes the program's meanwhile */
-        addresses_hold_still();
+    bool with_us = may_make_calls() &&
+                   addresses_hold_still(); /* no range that is taken for ours becomes the program's meanwhile */
     if (with_us && !session_off && (flags & MCL_FUTURE))
         memory_set_aside();
     int result = with_us && (flags & MCL_CURRENT) ? lock_current(flags) : real.mlockall(flags);

@@ -17,6 +17,7 @@ static uint32_t lock;       /* its owner, or 0 */
 static uint32_t left;       /* an owner who was waited for in vain, in a hook that was left, perhaps; or 0 */
 
 static uint32_t capacity; /* of `ranges` */
+static long process;      /* whose threads the owners are; a vfork child is another one */
 
 void maps_init(uint32_t count)
 {
@@ -26,6 +27,7 @@ void maps_init(uint32_t count)
     }
     rows = ranges ? count : 0;
     used = first_free = 0;
+    process = sys_pid();
     word_set(&lock, 0);
 }
 
@@ -36,18 +38,18 @@ COLD void maps_cut(uint32_t count, bool wait)
 
 static bool enter(uint32_t owner)
 {
+    struct sys_wait wait = {0};
     uint32_t there = 0;
-    for (uint32_t turn = 0; turn < (there && there == word_get(&left) ? 1 : SYS_WAIT_TURNS);) {
+    do {
         for (uint32_t i = 0; i < SPINS; i++) {
             there = word_acquire(&lock);
             if (!there ? word_swap(&lock, 0, owner) : there == owner)
                 return true;
             arch_pause();
         }
-        if (there && !sys_thread_exists(sys_pid(), there) && word_swap(&lock, there, owner))
+        if (there && !sys_thread_exists(process, there) && word_swap(&lock, there, owner))
             return true;
-        sys_wait(turn++);
-    }
+    } while ((!there || there != word_get(&left)) && sys_wait(&wait, SYS_WAIT_MS));
     word_set(&left, there);
     return false;
 }

@@ -16,6 +16,13 @@ static uint32_t wipe_refused;
 static uint32_t *mark;
 static size_t total_bytes;
 
+/* Read once: it may be more than there is room for, for a moment. */
+static uint32_t count_mappings(void)
+{
+    uint32_t count = __atomic_load_n(&mapping_count, __ATOMIC_SEQ_CST);
+    return MIN(count, MAPPINGS_MAX);
+}
+
 static uint32_t keepers;  /* fork children shall find the memory as it is */
 static uint32_t advising; /* a lock: the number of keepers, and what the kernel was told for that */
 
@@ -86,11 +93,11 @@ bool memory_kept(void)
 static bool enter(struct sys_signals *signals)
 {
     sys_block_signals(signals);
-    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS; turn++) {
+    struct sys_wait wait = {0};
+    do {
         if (!word_get(&advising) && word_swap(&advising, 0, 1))
             return true;
-        sys_wait(turn);
-    }
+    } while (sys_wait(&wait, SYS_WAIT_MS));
     sys_restore_signals(signals);
     return false;
 }
@@ -159,7 +166,7 @@ void *memory_map(size_t bytes)
 
 void memory_unmap(void *at, size_t bytes)
 {
-    uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    uint32_t count = count_mappings();
     for (uint32_t row = count; row-- > 0;)
         if (__atomic_load_n(&mappings[row].at, __ATOMIC_RELAXED) == at) {
             __atomic_store_n(&mappings[row].at, NULL, __ATOMIC_RELAXED);
@@ -172,7 +179,7 @@ void memory_unmap(void *at, size_t bytes)
 /* With the lock: who tells the kernel what to do with all mappings has no other way to know that this one has become smaller. */
 bool memory_cut(void *at, size_t bytes, bool wait)
 {
-    uint32_t row = 0, count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    uint32_t row = 0, count = count_mappings();
     size_t left = MAX(align_up(bytes, HT_SECTION_ALIGN), HT_SECTION_ALIGN);
     struct sys_signals signals;
     while (row < count && __atomic_load_n(&mappings[row].at, __ATOMIC_ACQUIRE) != at)
@@ -240,7 +247,7 @@ bool memory_wiped_by_kernel(void)
 
 void memory_wipe(void)
 {
-    uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    uint32_t count = count_mappings();
     if (mark)
         *mark = 0;
     if (aside.end) /* the child's new mappings are not locked: what is left of it is given back */
@@ -269,7 +276,7 @@ uint32_t *memory_mark(void)
 
 static void advise_all(int advice)
 {
-    uint32_t count = MIN(__atomic_load_n(&mapping_count, __ATOMIC_SEQ_CST), MAPPINGS_MAX);
+    uint32_t count = count_mappings();
     for (uint32_t row = 0; memory_wiped_by_kernel() && row < count; row++) {
         void *at = __atomic_load_n(&mappings[row].at, __ATOMIC_SEQ_CST);
         if (at)
@@ -357,7 +364,7 @@ static void nearer(uintptr_t at, uintptr_t start, uintptr_t end, struct memory_r
 
 bool memory_next(uintptr_t at, struct memory_range *range)
 {
-    uint32_t count = MIN(word_get(&mapping_count), MAPPINGS_MAX);
+    uint32_t count = count_mappings();
     uintptr_t end = __atomic_load_n(&aside.end, __ATOMIC_ACQUIRE);
     *range = (struct memory_range){UINTPTR_MAX, 0};
     if (end)

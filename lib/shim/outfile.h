@@ -52,9 +52,13 @@ bool outfile_boot_id(char id[40]);
  * levels up) and free_bytes, between 512 KiB and 256 MiB. In any case at most half of free_bytes and of RLIMIT_FSIZE, 1/32 of
  * RLIMIT_AS and 1/16 of RLIMIT_DATA.
  */
-#define OUTFILE_ADDRESS_PART 32u /* private memory is another 1/16 (memory.h) */
 uint64_t outfile_budget(const struct config *config, uint64_t free_bytes);
 /* It would be larger without a limit of addresses or data. */
 bool outfile_is_limited(uint64_t budget);
+/* The most that it may be under a limit of addresses; private memory is another 1/16 (memory.h). */
+INLINE uint64_t outfile_part_of(uint64_t address_limit)
+{
+    return address_limit / 32;
+}
 
 #endif

@@ -97,7 +97,7 @@ static uint64_t cgroup_limit(void)
 /* Of the limits of addresses and of data. */
 static uint64_t part_of_limits(void)
 {
-    uint64_t address_part = sys_address_limit() / OUTFILE_ADDRESS_PART, data_part = sys_data_limit() / DATA_PART;
+    uint64_t address_part = outfile_part_of(sys_address_limit()), data_part = sys_data_limit() / DATA_PART;
     return MIN(address_part, data_part);
 }
 

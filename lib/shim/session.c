@@ -162,7 +162,7 @@ static bool open_file(uint64_t *budget)
 
 static void read_command(char *to, size_t capacity)
 {
-    long bytes = MAX(sys_read_file("/proc/self/cmdline", to, capacity - 1), 0);
+    long result = sys_read_file("/proc/self/cmdline", to, capacity - 1), bytes = MAX(result, 0);
     while (bytes && (to[bytes - 1] == 0 || to[bytes - 1] == '\n'))
         bytes--;
     for (long i = 0; i < bytes; i++)
@@ -278,6 +278,7 @@ static void leave_parent(void)
     heap = heap_peak = 0;
     raising = 0;
     memory_wipe();
+    threads_anew();
     modules_keep();
     rules_reset();
 }
@@ -351,6 +352,11 @@ bool session_is_of_this_process(void)
     return *alive;
 }
 
+bool session_is_on(void)
+{
+    return word_acquire(&state) == ON && *alive;
+}
+
 bool session_is_borrowed(void)
 {
     long pid = sys_pid();
@@ -405,7 +411,7 @@ struct cut {
 static void plan_below(uint64_t limit, uint32_t capacity[])
 {
     static struct plan to[HT_SECTIONS_MAX];
-    plan(MIN(file_budget, limit / OUTFILE_ADDRESS_PART), to);
+    plan(MIN(file_budget, outfile_part_of(limit)), to);
     for (uint32_t id = 0; id <= HT_RING; id++)
         capacity[id] = records_of(&to[id]);
 }
@@ -434,7 +440,8 @@ static void cut_own(void *argument)
     if (file_map_cut(capacity, cut->wait)) {
         for (uint32_t id = 0; id <= HT_RING; id++)
             capacity[id] = word_get(&section[id].capacity);
-        __atomic_fetch_or(&session_header->flags, HT_FLAG_LIMITED, __ATOMIC_RELAXED);
+        if (outfile_part_of(cut->limit) < file_budget)
+            __atomic_fetch_or(&session_header->flags, HT_FLAG_LIMITED, __ATOMIC_RELAXED);
         cut_tables(capacity, cut);
         thread_cut(own_below(cut), cut->wait);
     }
@@ -447,6 +454,7 @@ static void cut_inherited(void *argument)
     static uint32_t capacity[HT_SECTIONS_MAX];
     const struct cut *cut = argument;
     memory_wipe();
+    threads_anew();
     plan_below(cut->limit, capacity);
     thread_cut(own_below(cut), cut->wait);
     file_map_leave(session_off ? HT_SECTIONS_MAX : HT_MODULES);

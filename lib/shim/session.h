@@ -25,6 +25,9 @@ bool session_start(void);
 /* False in a fork child until its first hook, while session_start() would start over. Context: any thread, signal-safe; once there was a session_start(). */
 bool session_is_of_this_process(void);
 
+/* This process records. Context: any thread, signal-safe. */
+bool session_is_on(void);
+
 /* True in a process that shares the memory of the one that records (vfork, CLONE_VM). Context: cold, signal-safe; a system call. */
 bool session_is_borrowed(void);
 

@@ -26,8 +26,7 @@ static size_t group_bytes(void)
 static bool make_groups(uint32_t i)
 {
     uint32_t row = slots[i].shared ? SLOTS_MAX - 1 : i;
-    if (!groups[row].at) {
-        addresses_hold_still();
+    if (!groups[row].at && addresses_hold_still()) {
         groups[row].bytes = group_bytes();
         groups[row].at = memory_map(groups[row].bytes);
         addresses_let_go_still();

@@ -18,6 +18,7 @@
 #include <linux/resource.h>
 #include <linux/signal.h>
 #include <linux/sysinfo.h>
+#include <linux/time.h>
 
 #define ERRORS_MAX 4095    /* results from -1 down to this are errors */
 #define SIGNAL_SET_BYTES 8 /* of the kernel's sigset_t: 64 signals */
@@ -267,11 +268,32 @@ void sys_yield(void)
 #define WAIT_YIELDS 64u
 #define NAP_NS 1000000l
 
-void sys_wait(uint32_t turn)
+static bool now_ms(uint32_t *ms)
 {
-    long nap[2] = {0, NAP_NS};
-    if (turn < WAIT_YIELDS || call2(__NR_nanosleep, (long)nap, 0) == -ENOSYS)
+    long now[2]; /* as wide as the kernel's own time, on all that heaptap is built for */
+    if (call2(__NR_clock_gettime, CLOCK_MONOTONIC, (long)now))
+        return false;
+    *ms = (uint32_t)now[0] * 1000u + (uint32_t)(now[1] / 1000000);
+    return true;
+}
+
+bool sys_wait(struct sys_wait *wait, uint32_t most_ms)
+{
+    uint32_t now;
+    if (wait->turns++ < WAIT_YIELDS) {
         sys_yield();
+        return true;
+    }
+    if (!now_ms(&now))
+        return false;
+    if (wait->turns == WAIT_YIELDS + 1)
+        wait->since_ms = now;
+    if (now - wait->since_ms >= most_ms)
+        return false;
+    long nap[2] = {0, NAP_NS};
+    if (call2(__NR_nanosleep, (long)nap, 0) == -ENOSYS)
+        sys_yield();
+    return true;
 }
 
 uint64_t sys_ram(void)
@@ -280,16 +302,28 @@ uint64_t sys_ram(void)
     return sys_call(__NR_sysinfo, (long)&info, 0, 0, 0, 0, 0) ? 0 : (uint64_t)info.totalram * info.mem_unit;
 }
 
+_Static_assert(RLIM64_INFINITY == UINT64_MAX, "no limit is the highest one");
+
+static struct rlimit64 limits_of(int resource)
+{
+    struct rlimit64 limits;
+    bool known = !call4(__NR_prlimit64, 0, resource, 0, (long)&limits);
+    return known ? limits : (struct rlimit64){UINT64_MAX, UINT64_MAX};
+}
+
 static uint64_t limit_of(int resource)
 {
-    struct rlimit64 limit;
-    long result = call4(__NR_prlimit64, 0, resource, 0, (long)&limit);
-    return result || limit.rlim_cur == RLIM64_INFINITY ? UINT64_MAX : limit.rlim_cur;
+    return limits_of(resource).rlim_cur;
 }
 
 uint64_t sys_address_limit(void)
 {
     return limit_of(RLIMIT_AS);
+}
+
+uint64_t sys_address_limit_most(void)
+{
+    return limits_of(RLIMIT_AS).rlim_max;
 }
 
 uint64_t sys_data_limit(void)

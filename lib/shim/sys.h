@@ -78,15 +78,19 @@ bool sys_thread_exists(long pid, long tid);
 bool sys_process_exists(long pid);
 void sys_yield(void);
 /*
- * A wait for another thread that will not be long, of at most SYS_WAIT_TURNS turns, some two seconds: the first ones let others run, those after that
- * also others of a lower priority, and one that has lost its processor to other work.
+ * One turn of a wait for another thread, which begins with {0}: the first turns let others run, those after that also others of a lower priority, and one that
+ * has lost its processor to other work. False: that was long enough, so many ms; or no system call may be made.
  */
-#define SYS_WAIT_TURNS 2000u
-void sys_wait(uint32_t turn);
+struct sys_wait {
+    uint32_t turns, since_ms;
+};
+#define SYS_WAIT_MS 2000u /* for what takes microseconds */
+bool sys_wait(struct sys_wait *wait, uint32_t most_ms);
 /* Bytes of RAM; 0: unknown. */
 uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */
 uint64_t sys_address_limit(void);
+uint64_t sys_address_limit_most(void); /* that it may be set to without a right */
 /* The same for private memory that may be written to (RLIMIT_DATA), and for locked memory (RLIMIT_MEMLOCK). */
 uint64_t sys_data_limit(void);
 uint64_t sys_lock_limit(void);

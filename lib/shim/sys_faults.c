@@ -33,12 +33,12 @@ static const struct {
     {                                                                                                                  \
 #name, __NR_##name                                                                                             \
     }
-    CALL(mmap),       CALL(munmap),    CALL(madvise),   CALL(openat),      CALL(close),       CALL(read),
-    CALL(pread64),    CALL(write),     CALL(ftruncate), CALL(fallocate),   CALL(unlinkat),    CALL(readlinkat),
-    CALL(getdents64), CALL(fstat),     CALL(fstatfs),   CALL(getpid),      CALL(getppid),     CALL(gettid),
-    CALL(geteuid),    CALL(getuid),    CALL(getegid),   CALL(getgid),      CALL(tgkill),      CALL(kill),
-    CALL(sysinfo),    CALL(prlimit64), CALL(prctl),     CALL(sigaltstack), CALL(sched_yield), CALL(rt_sigprocmask),
-    CALL(mprotect),   CALL(mlock2),    CALL(munlock),   CALL(nanosleep),
+    CALL(mmap),       CALL(munmap),    CALL(madvise),   CALL(openat),      CALL(close),         CALL(read),
+    CALL(pread64),    CALL(write),     CALL(ftruncate), CALL(fallocate),   CALL(unlinkat),      CALL(readlinkat),
+    CALL(getdents64), CALL(fstat),     CALL(fstatfs),   CALL(getpid),      CALL(getppid),       CALL(gettid),
+    CALL(geteuid),    CALL(getuid),    CALL(getegid),   CALL(getgid),      CALL(tgkill),        CALL(kill),
+    CALL(sysinfo),    CALL(prlimit64), CALL(prctl),     CALL(sigaltstack), CALL(sched_yield),   CALL(rt_sigprocmask),
+    CALL(mprotect),   CALL(mlock2),    CALL(munlock),   CALL(nanosleep),   CALL(clock_gettime),
 #undef CALL
 };
 

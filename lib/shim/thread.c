@@ -15,6 +15,7 @@
 #define DEPTH_USUAL 1024u
 #define HALVINGS_MAX 16u
 #define ADOPT_TRIES 16u
+#define ADOPT_MORE 256u /* where there is no room for another state */
 #define PAUSE_MOST 1023u
 #define SAME_STACK (16u << 20) /* frames further apart than this are not compared */
 
@@ -29,10 +30,22 @@ static struct thread *threads[THREADS_MAX];
 static uint8_t halvings[THREADS_MAX];
 static uint32_t thread_count;
 static size_t states_total;
+/*
+ * In a fork child: the first states are of the parent's threads, and zero. One of them is that of the thread that has forked, which has its address and has not
+ * come yet; until then, nobody else takes any of them.
+ */
+static uint32_t inherited;
+
+/* Read once: it may be more than there is room for, for a moment. */
+static uint32_t count_states(void)
+{
+    uint32_t count = word_get(&thread_count);
+    return MIN(count, THREADS_MAX);
+}
 
 struct thread *thread_state(uint32_t i)
 {
-    return i < MIN(word_get(&thread_count), THREADS_MAX) ? __atomic_load_n(&threads[i], __ATOMIC_ACQUIRE) : NULL;
+    return i < count_states() ? __atomic_load_n(&threads[i], __ATOMIC_ACQUIRE) : NULL;
 }
 
 uint32_t thread_take_nested(struct thread *t, const void *own)
@@ -85,12 +98,12 @@ static unsigned choose_halvings(void)
 }
 
 /* What a hook that was left, or whose thread ended in it, may have been about to change. */
-static void forget(struct thread *t)
+static void forget(struct thread *t, uint32_t owner)
 {
     t->frame_count = t->walk.grown = 0;
     t->line_next = t->line_end = t->line_begun = 0; /* the rest of the run stays unused */
     t->clock_left = 0;
-    maps_let_go(t->owner);
+    maps_let_go(owner);
     for (unsigned i = 0; i < room_count(&t->steps); i++)
         t->step[i].pc = 0;
     for (unsigned i = 0; i < room_count(&t->leaves); i++)
@@ -108,8 +121,8 @@ static bool take(uint32_t row, uint32_t tid, bool ask)
     if (!word_swap(&t->owner, owner, tid))
         return false;
     t->ready = 0;
-    if (t->guard)
-        forget(t);
+    if (t->guard && t->step)
+        forget(t, owner);
     t->guard = NULL;
     walks_forget(t);
     t->stack = (struct stack){0, 0};
@@ -146,11 +159,11 @@ static struct thread *make(uint32_t owner)
 static struct thread *find(uint32_t tid, uint32_t most)
 {
     static uint32_t cursor;
-    uint32_t count = MIN(word_get(&thread_count), THREADS_MAX);
+    uint32_t count = count_states();
     uint32_t tries = sys_frozen() ? count : MIN(count, most);
     for (uint32_t i = 0; i < tries; i++) {
         uint32_t row = word_add(&cursor, 1) % count;
-        if (take(row, tid, !sys_frozen()))
+        if (row >= word_get(&inherited) && take(row, tid, !sys_frozen()))
             return threads[row];
     }
     return NULL;
@@ -175,12 +188,15 @@ static struct thread *attach(void)
 {
     struct thread *t = thread_self;
     uint32_t tid = own_id();
-    if (!t || !take(row_of(t), tid, false)) {
+    if (t && take(row_of(t), tid, false)) {
+        if (row_of(t) < word_get(&inherited))
+            word_set(&inherited, 0);
+    } else {
         t = find(tid, ADOPT_TRIES); /* threads come and go at about the same rate */
         if (!t)
             t = make(tid);
         if (!t)
-            t = find(tid, THREADS_MAX);
+            t = find(tid, ADOPT_MORE);
     }
     if (t) {
         t->slot = slots_attach(tid);
@@ -239,7 +255,7 @@ COLD struct thread *thread_enter_slow(struct guard *guard)
     slot_lose(t->slot, HT_LOST_GUARD_CLEARED, 1);
     if (t->nested_count)
         count_add_shared(&t->slot->file->lost[HT_LOST_REENTRANT_ALLOC], thread_take_nested(t, NULL));
-    forget(t);
+    forget(t, t->owner);
     ring_settle(t->slot);
     thread_set_guard(t, guard);
     return t;
@@ -252,7 +268,7 @@ COLD struct thread *thread_enter_anew(struct thread *t, struct guard *guard)
 }
 
 /* Of a state that is ours: what its arrays hold means nothing in other places. */
-static void reshape(struct thread *t, uint32_t row, unsigned halved, bool wait)
+static bool reshape(struct thread *t, uint32_t row, unsigned halved, bool wait)
 {
     size_t before = state_bytes(halvings[row]), after = state_bytes(halved);
     unsigned was = halvings[row];
@@ -261,24 +277,36 @@ static void reshape(struct thread *t, uint32_t row, unsigned halved, bool wait)
     memory_empty(end, (size_t)((char *)t + before - end));
     t->steps = t->leaves = (struct room){0};
     halvings[row] = (uint8_t)halved; /* first: a fork child is never told of more than there is */
-    if (memory_cut(t, after, wait))
+    bool cut = memory_cut(t, after, wait);
+    if (cut)
         __atomic_fetch_sub(&states_total, before - after, __ATOMIC_RELAXED);
     else
         halvings[row] = (uint8_t)was;
     thread_set_arrays(t, shape_of(halvings[row]));
+    return cut;
+}
+
+void threads_anew(void)
+{
+    word_set(&inherited, count_states());
 }
 
 COLD void thread_cut(size_t bytes, bool wait)
 {
-    uint32_t tid = own_id();
-    for (uint32_t row = 0; row < MIN(word_get(&thread_count), THREADS_MAX); row++) {
+    const struct thread *own = thread_self;
+    uint32_t tid = own_id(), first = word_get(&inherited);
+    if (own && row_of(own) < first) /* of the thread that has forked: the others are not here */
+        first = 0;
+    for (uint32_t row = first; row < count_states(); row++) {
         struct thread *t = __atomic_load_n(&threads[row], __ATOMIC_ACQUIRE);
-        size_t total = __atomic_load_n(&states_total, __ATOMIC_RELAXED), own = state_bytes(halvings[row]);
-        unsigned halved = halvings_for(total, bytes - MIN(bytes, memory_bytes() - own));
-        if (!t || t == thread_self || halved <= halvings[row] || !take(row, tid, true))
+        size_t others = memory_bytes() - state_bytes(halvings[row]);
+        unsigned halved = halvings_for(__atomic_load_n(&states_total, __ATOMIC_RELAXED), bytes - MIN(bytes, others));
+        if (!t || t == own || halved <= halvings[row] || !take(row, tid, true))
             continue;
-        reshape(t, row, halved, wait);
+        bool cut = reshape(t, row, halved, wait);
         word_publish(&t->owner, 0);
+        if (!cut)
+            break;
     }
 }
 

@@ -318,6 +318,9 @@ uint32_t thread_take_nested(struct thread *t, const void *own);
 /* Makes sure that a few threads can start without a system call. */
 void thread_reserve(unsigned spare);
 
+/* In a fork child, before any thread records: only the thread that has forked may go on with what its parent's had. */
+void threads_anew(void);
+
 /* States that no thread has become as small as new ones are when the shim may have so many bytes. `wait`: as in memory_cut. Context: one caller at a time. */
 void thread_cut(size_t bytes, bool wait);
 

@@ -38,10 +38,11 @@ struct thread *walks_begin(uintptr_t frame)
     __atomic_store_n(&t->walking, frame, __ATOMIC_SEQ_CST);
     word_add(&begun, 1);
     count(1);
-    for (uint32_t turn = 0; turn < SYS_WAIT_TURNS && somebody_reads();) {
+    struct sys_wait wait = {0};
+    for (bool waits = true; waits && somebody_reads();) {
         count(-1u);
-        while (turn < SYS_WAIT_TURNS && somebody_reads())
-            sys_wait(turn++);
+        while (waits && somebody_reads())
+            waits = sys_wait(&wait, SYS_WAIT_MS);
         count(1);
     }
     return t;

@@ -10,6 +10,8 @@
  *               ended: after many threads, which have ended
  *               both: two threads at once
  *               fork: while another thread forks; the child limits its own
+ *               beside: in a fork child, where nothing may be recorded, in a thread beside the one that has forked, which allocates
+ *               hard: above a hard limit, which is refused
  *               filter: under a seccomp filter that does not allow what giving back takes, where nothing is recorded; and in a fork child, which puts it in
  */
 #include "behaviour.h"
@@ -401,6 +403,45 @@ static void forks(void)
     fork_often(2 * ROUNDS, fork_meanwhile);
 }
 
+static void *limit_beside(void *argument)
+{
+    limit_by("setrlimit", LIMIT);
+    done = 1;
+    return argument;
+}
+
+static void allocate_beside(void)
+{
+    done = 0;
+    pthread_t thread = start(limit_beside, NULL);
+    while (!done)
+        do_in_child();
+    CHECK(pthread_join(thread, NULL) == 0);
+    _exit(0);
+}
+
+static void beside(void)
+{
+    do_in_child();
+    fork_often(4 * ROUNDS, allocate_beside);
+}
+
+static void hard(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, (rlim_t)64 << 30};
+    limit.rlim_cur = limit.rlim_max;
+    do_some();
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    size_t before = addresses();
+    CHECK(before >= LEAST);
+    CHECK(geteuid() != 0 || seteuid(65534) == 0);
+    limit = (struct rlimit){LIMIT, (rlim_t)65 << 30};
+    CHECK(setrlimit(RLIMIT_AS, &limit) == -1 && errno == EPERM);
+    CHECK(prlimit(0, RLIMIT_AS, &limit, NULL) == -1 && errno == EPERM);
+    CHECK(addresses() == before);
+    do_some();
+}
+
 /* It would be the end of the process, and no error that somebody may overlook. */
 static void forbid(long number)
 {
@@ -445,6 +486,10 @@ int main(int argc, char **argv)
         both();
     else if (!strcmp(argv[1], "fork"))
         forks();
+    else if (!strcmp(argv[1], "hard"))
+        hard();
+    else if (!strcmp(argv[1], "beside"))
+        beside();
     else if (!strcmp(argv[1], "filter"))
         filter();
     else

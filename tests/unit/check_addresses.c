@@ -3,42 +3,80 @@
 
 #include <shim/addresses.h>
 #include <shim/cold.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 START_TEST(one_or_the_other)
 {
     struct sys_signals signals;
     addresses_hold(&signals);
-    addresses_hold_still();
+    ck_assert(addresses_hold_still());
     ck_assert(!addresses_give(false) && !addresses_unheld(false));
     addresses_let_go_still();
     ck_assert(!addresses_give(false));
     addresses_let_go(&signals);
     ck_assert(addresses_give(false) && addresses_give(true) && addresses_unheld(true));
+    ck_assert(!addresses_hold_still()); /* after a while */
     addresses_given();
     addresses_let_go_still(); /* once too often, as in a fork child */
-    addresses_hold_still();
-    ck_assert(!addresses_unheld(false));
+    ck_assert(addresses_hold_still() && !addresses_give(false));
+    addresses_hold(&signals);
     addresses_anew();
-    ck_assert(addresses_unheld(false));
+    ck_assert(addresses_give(false) && addresses_unheld(false));
 }
 END_TEST
 
 START_TEST(waited_for_once)
 {
-    addresses_hold_still();
+    struct sys_signals signals;
+    addresses_hold(&signals);
     ck_assert(!addresses_unheld(true));
     unsigned naps = stage_calls(SYS_nanosleep);
     ck_assert_uint_gt(naps, 100);
     ck_assert(!addresses_unheld(true) && !addresses_give(true));
-    ck_assert_uint_eq(stage_calls(SYS_nanosleep), naps); /* left, it seems */
-    addresses_hold_still();
+    ck_assert_uint_eq(stage_calls(SYS_nanosleep), naps); /* it seems that its thread has ended */
+    ck_assert(addresses_hold_still());
     addresses_let_go_still();
     ck_assert(!addresses_unheld(true));
     ck_assert_uint_gt(stage_calls(SYS_nanosleep), naps); /* there was another one: it may be that one */
+}
+END_TEST
+
+/* The program's own code may run while they are held so: in a handler of fork that waits for the one who would give some back. */
+START_TEST(not_waited_for_long)
+{
+    ck_assert(addresses_hold_still());
+    ck_assert(!addresses_give(true));
+    ck_assert_uint_le(stage_calls(SYS_nanosleep), 100);
+    ck_assert(addresses_hold_still()); /* and by nobody else meanwhile */
+    unsigned naps = stage_calls(SYS_nanosleep);
+    addresses_let_go_still();
+    ck_assert(!addresses_give(true)); /* it may be in a moment */
+    ck_assert_uint_gt(stage_calls(SYS_nanosleep), naps);
+    ck_assert(!addresses_give(true));
+    addresses_let_go_still();
+    ck_assert(addresses_give(true));
+}
+END_TEST
+
+/* However long the kernel lets a nap become. */
+START_TEST(an_end_by_the_clock)
+{
+    struct sys_wait wait = {0};
+    unsigned turns = 0;
+    ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 20000000), 0);
+    while (sys_wait(&wait, 200))
+        turns++;
+    ck_assert_uint_gt(turns, 64);
+    ck_assert_uint_lt(turns, 64 + 200 / 20 + 50);
+    stage_refuse(SYS_clock_gettime, 0, EPERM, 0);
+    for (turns = 0, wait = (struct sys_wait){0}; sys_wait(&wait, 200);)
+        turns++;
+    ck_assert_uint_le(turns, 64);
 }
 END_TEST
 
@@ -95,7 +133,8 @@ static void give_often(void)
 static void hold_often(void)
 {
     while (word_get(&given) < GIVINGS) {
-        addresses_hold_still();
+        if (!addresses_hold_still())
+            continue;
         for (int j = 0; j < 20; j++)
             seen += word_get(&halfway);
         addresses_let_go_still();
@@ -141,5 +180,5 @@ START_TEST(all_doors_are_open_in_a_fork_child)
 }
 END_TEST
 
-SUITE("addresses", one_or_the_other, waited_for_once, no_handler_leaves_from_in_between, nobody_sees_them_half_given,
-      all_doors_are_open_in_a_fork_child)
+SUITE("addresses", one_or_the_other, waited_for_once, not_waited_for_long, an_end_by_the_clock,
+      no_handler_leaves_from_in_between, nobody_sees_them_half_given, all_doors_are_open_in_a_fork_child)

@@ -14,6 +14,7 @@
 #define USED 100u /* records, that are allocated: with a step, one page more */
 
 static int fd;
+static struct sys_signals signals;
 static uint32_t capacity[HT_SECTIONS_MAX];
 
 static void lay_out(char *base)
@@ -120,16 +121,16 @@ static void stay_whole(size_t bytes, uint32_t records)
 START_TEST(not_while_somebody_holds_them)
 {
     begin();
-    addresses_hold_still();
-    addresses_hold_still();
-    addresses_let_go_still();
+    addresses_hold(&signals);
+    addresses_hold(&signals);
+    addresses_let_go(&signals);
     ck_assert(!file_map_cut(capacity, false) && !file_map_cut(capacity, true));
     stay_whole(FILE_BYTES, RECORDS);
-    addresses_let_go_still();
-    addresses_let_go_still(); /* once too often, as in a fork child, does no harm */
+    addresses_let_go(&signals);
+    addresses_let_go(&signals); /* once too often, as in a fork child, does no harm */
     ck_assert(file_map_cut(capacity, false));
     size_t left = listed();
-    addresses_hold_still();
+    addresses_hold(&signals);
     capacity[HT_LINES] = 1024;
     ck_assert(!file_map_cut(capacity, true));
     stay_whole(left, 2048);

@@ -97,6 +97,8 @@ static bool is_listed(const char *from, const char *end)
     return memory_next(0, &range) && range.start == (uintptr_t)from && range.end == (uintptr_t)end;
 }
 
+static struct sys_signals signals;
+
 /* As another thread does, as late as can be. */
 static void list_meanwhile(long n)
 {
@@ -113,10 +115,10 @@ START_TEST(the_end_of_a_mapping_is_given_back)
     char *a = memory_map(1 << 20);
     ck_assert_ptr_nonnull(a);
     memset(a, 1, 1 << 20);
-    addresses_hold_still();
+    addresses_hold(&signals);
     ck_assert(!memory_cut(a, 1000, true));
     ck_assert(is_listed(a, a + (1 << 20)) && is_mapped(a + (1 << 20) - 1));
-    addresses_let_go_still();
+    addresses_let_go(&signals);
     stage_before = list_meanwhile;
     ck_assert(memory_cut(a, 1000, true));
     ck_assert_ptr_null(stage_before);
@@ -146,10 +148,10 @@ START_TEST(what_was_set_aside_is_given_back)
     ck_assert(a && memory_next(0, &range) && range.end - range.start > 1 << 24);
     uintptr_t end = range.end;
     ck_assert(!memory_cut(a, 0, true)); /* it is one range, without holes */
-    addresses_hold_still();
+    addresses_hold(&signals);
     memory_cut_aside(1 << 20, true);
     ck_assert(memory_next(0, &range) && range.end == end && is_mapped((char *)end - 1));
-    addresses_let_go_still();
+    addresses_let_go(&signals);
     memory_cut_aside(1 << 20, true);
     ck_assert(memory_next(0, &range) && range.end == (uintptr_t)a + (2 << 20) && !is_mapped((char *)range.end));
     char *b = memory_map(1 << 19), *c = memory_map(1 << 19);
