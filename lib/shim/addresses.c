@@ -58,8 +58,9 @@ static bool is_hopeless(void)
 bool addresses_give(bool wait)
 {
     struct sys_wait turns = {0};
-    uint32_t others;
+    uint32_t others, last;
     do {
+        last = __atomic_load_n(&begun, __ATOMIC_SEQ_CST); /* before the look: who comes after that is another one */
         __atomic_store_n(&giving, 1, __ATOMIC_SEQ_CST);
         others = __atomic_load_n(&still, __ATOMIC_SEQ_CST);
         if (!others && !__atomic_load_n(&holders, __ATOMIC_SEQ_CST))
@@ -67,7 +68,7 @@ bool addresses_give(bool wait)
         addresses_given(); /* nobody waits for one who waits */
     } while (wait && !is_hopeless() && sys_wait(&turns, others ? STILL_MS : SYS_WAIT_MS));
     if (wait)
-        word_set(&given_up, word_get(&begun));
+        word_set(&given_up, last);
     return false;
 }
 
@@ -79,12 +80,14 @@ void addresses_given(void)
 bool addresses_unheld(bool wait)
 {
     struct sys_wait turns = {0};
+    uint32_t last;
     bool unheld;
     do {
+        last = __atomic_load_n(&begun, __ATOMIC_SEQ_CST);
         unheld = !__atomic_load_n(&holders, __ATOMIC_SEQ_CST);
     } while (!unheld && wait && !is_hopeless() && sys_wait(&turns, SYS_WAIT_MS));
     if (wait && !unheld)
-        word_set(&given_up, word_get(&begun));
+        word_set(&given_up, last);
     return unheld;
 }
 

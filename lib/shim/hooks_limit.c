@@ -14,7 +14,7 @@ static uint64_t widen(uint32_t limit)
 
 /*
  * The caller's own pointer, which the kernel may find to be none: nothing is read that cannot be; and not even that is asked where a filter may forbid it. A limit
- * above its maximum is refused, and a maximum above the one that there is, but from root.
+ * above its maximum is refused, and a maximum above the one that there is, mostly.
  */
 static COLD void make_room(int resource, const void *limit, bool wide)
 {
@@ -24,7 +24,7 @@ static COLD void make_room(int resource, const void *limit, bool wide)
         !sys_readable(wide ? (const void *)(both + 1) : limit))
         return;
     uint64_t now = wide ? both[0] : widen(narrow[0]), most = wide ? both[1] : widen(narrow[1]);
-    if (now <= most && now != UINT64_MAX && (most <= sys_address_limit_most() || !sys_uid()))
+    if (now <= most && now != UINT64_MAX && sys_may_set_address_limit(most))
         session_make_room(now);
 }
 

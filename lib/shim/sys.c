@@ -321,9 +321,13 @@ uint64_t sys_address_limit(void)
     return limit_of(RLIMIT_AS);
 }
 
-uint64_t sys_address_limit_most(void)
+bool sys_may_set_address_limit(uint64_t most)
 {
-    return limits_of(RLIMIT_AS).rlim_max;
+    struct rlimit64 limits = limits_of(RLIMIT_AS);
+    if (most <= limits.rlim_max)
+        return true;
+    limits.rlim_max = most;
+    return !call4(__NR_prlimit64, 0, RLIMIT_AS, (long)&limits, 0);
 }
 
 uint64_t sys_data_limit(void)

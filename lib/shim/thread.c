@@ -159,11 +159,11 @@ static struct thread *make(uint32_t owner)
 static struct thread *find(uint32_t tid, uint32_t most)
 {
     static uint32_t cursor;
-    uint32_t count = count_states();
+    uint32_t first = word_get(&inherited), count = count_states();
     uint32_t tries = sys_frozen() ? count : MIN(count, most);
-    for (uint32_t i = 0; i < tries; i++) {
-        uint32_t row = word_add(&cursor, 1) % count;
-        if (row >= word_get(&inherited) && take(row, tid, !sys_frozen()))
+    for (uint32_t i = 0; first < count && i < tries; i++) {
+        uint32_t row = first + word_add(&cursor, 1) % (count - first);
+        if (take(row, tid, !sys_frozen()))
             return threads[row];
     }
     return NULL;
@@ -184,10 +184,18 @@ static uint32_t own_id(void)
     return sys_frozen() ? (uint32_t)((uintptr_t)&thread_self >> 4) | 0x80000000u : (uint32_t)sys_tid();
 }
 
+/* In a fork child: the one that has forked. */
+static bool is_first_thread(uint32_t tid)
+{
+    return !sys_frozen() && (long)tid == sys_pid();
+}
+
 static struct thread *attach(void)
 {
     struct thread *t = thread_self;
     uint32_t tid = own_id();
+    if (!t && is_first_thread(tid)) /* it had none */
+        word_set(&inherited, 0);
     if (t && take(row_of(t), tid, false)) {
         if (row_of(t) < word_get(&inherited))
             word_set(&inherited, 0);
@@ -295,7 +303,7 @@ COLD void thread_cut(size_t bytes, bool wait)
 {
     const struct thread *own = thread_self;
     uint32_t tid = own_id(), first = word_get(&inherited);
-    if (own && row_of(own) < first) /* of the thread that has forked: the others are not here */
+    if (own ? row_of(own) < first : is_first_thread(tid)) /* of the thread that has forked: the others are not here */
         first = 0;
     for (uint32_t row = first; row < count_states(); row++) {
         struct thread *t = __atomic_load_n(&threads[row], __ATOMIC_ACQUIRE);

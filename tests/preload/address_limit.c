@@ -11,6 +11,7 @@
  *               both: two threads at once
  *               fork: while another thread forks; the child limits its own
  *               beside: in a fork child, where nothing may be recorded, in a thread beside the one that has forked, which allocates
+ *               new: in a child of a thread that has not allocated anything, beside many that have
  *               hard: above a hard limit, which is refused
  *               filter: under a seccomp filter that does not allow what giving back takes, where nothing is recorded; and in a fork child, which puts it in
  */
@@ -426,6 +427,31 @@ static void beside(void)
     fork_often(4 * ROUNDS, allocate_beside);
 }
 
+static void *fork_at_once(void *argument)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        limit_by("setrlimit", LIMIT);
+        CHECK(addresses() <= MOST + (32 << 20));
+        do_in_child();
+        _exit(0);
+    }
+    wait_for(pid);
+    return argument;
+}
+
+static void of_a_new_thread(void)
+{
+    pthread_t thread[ENDED];
+    CHECK(pthread_barrier_init(&all, NULL, ENDED + 1) == 0);
+    for (int i = 0; i < ENDED; i++)
+        thread[i] = start(allocate_once, NULL);
+    CHECK(pthread_join(start(fork_at_once, NULL), NULL) == 0);
+    pthread_barrier_wait(&all);
+    for (int i = 0; i < ENDED; i++)
+        CHECK(pthread_join(thread[i], NULL) == 0);
+}
+
 static void hard(void)
 {
     struct rlimit limit = {RLIM_INFINITY, (rlim_t)64 << 30};
@@ -486,6 +512,8 @@ int main(int argc, char **argv)
         both();
     else if (!strcmp(argv[1], "fork"))
         forks();
+    else if (!strcmp(argv[1], "new"))
+        of_a_new_thread();
     else if (!strcmp(argv[1], "hard"))
         hard();
     else if (!strcmp(argv[1], "beside"))
