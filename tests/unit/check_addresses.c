@@ -35,7 +35,7 @@ START_TEST(waited_for_once)
     addresses_hold(&signals);
     ck_assert(!addresses_unheld(true));
     unsigned naps = stage_calls(SYS_nanosleep);
-    ck_assert_uint_gt(naps, 100);
+    ck_assert_uint_gt(naps, 0);
     ck_assert(!addresses_unheld(true) && !addresses_give(true));
     ck_assert_uint_eq(stage_calls(SYS_nanosleep), naps); /* it seems that its thread has ended */
     ck_assert(addresses_hold_still());
@@ -174,7 +174,7 @@ START_TEST(all_doors_are_open_in_a_fork_child)
     ck_assert(cold_run(&one, count, &n) && cold_run(&another, count, &n) && n == 2);
     ck_assert(cold_enter(&one));
     ck_assert(!cold_run_in_turn(&one, count, &n));
-    ck_assert_uint_gt(stage_calls(SYS_nanosleep), 100);
+    ck_assert_uint_gt(stage_calls(SYS_nanosleep), 0);
 }
 END_TEST
 

