@@ -340,11 +340,13 @@ static void map_half(rlim_t limit)
     CHECK(munmap(p, limit / 2) == 0);
 }
 
+#define BOTH (400ul << 20)
+
 static void *limit_and_map(void *argument)
 {
     pthread_barrier_wait(&all);
-    limit_by("setrlimit", 2 * LIMIT);
-    map_half(LIMIT);
+    limit_by("setrlimit", BOTH);
+    map_half(BOTH - (100 << 20));
     return argument;
 }
 
