@@ -7,5 +7,8 @@ for tool in aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64; do
 done
 target=$HEAPTAP_TOP/build/aarch64
 emulator=(qemu-aarch64 -cpu max)
+exec 9>"$HEAPTAP_BUILD/aarch64.lock"
+flock 9 # two tests at once build the same tree, one after the other
 (cd "$HEAPTAP_TOP" && cmake --preset aarch64 -Wno-dev && cmake --build --preset aarch64 --parallel 2 --target heaptap "${targets[@]}") >build.log 2>&1 ||
     { tail -n 40 build.log; exit 1; }
+exec 9>&-
