@@ -1,6 +1,7 @@
 /*
  * Cold work: what may need kilobytes of stack, or must not be interrupted, runs on a stack of its own with signals blocked, one thread at a time.
- * The door is a try-lock that nobody waits for; a thread that finds it shut does without and counts that.
+ * The door is a try-lock that no event waits for: a thread that finds it shut does without and counts that. Calls of the program's that must have their turn
+ * (mlockall, setrlimit) wait, for a bounded time (cold_run_in_turn).
  *
  * All cold work there is: the lookup of the real functions (real.c), the start of a recording (session.c), reading the module list
  * (modules.c), teaching a rule (rules.c), the program's mlockall (hooks_lock.c), giving addresses back (session.c). Cold too, but on the program's own stack: a thread's first event (thread.c), an unknown page of its stack

@@ -3,6 +3,8 @@
  * child finds the shim's memory as it was, and a copy of the file in place of the file, so that the hook ends as it would have, and nothing of that is
  * recorded. The child's next hook starts over. A child that stays in the handler is not recorded.
  *
+ * Meanwhile the list of libraries is not being read, and no addresses are given back: the child would have the half of it.
+ *
  * Forks inside libc (daemon, forkpty) and by system calls do not come through here: in a handler in the middle of a hook, their child must not return.
  */
 #include "hooks.h"

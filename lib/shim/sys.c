@@ -323,11 +323,13 @@ uint64_t sys_address_limit(void)
 
 bool sys_may_set_address_limit(uint64_t most)
 {
-    struct rlimit64 limits = limits_of(RLIMIT_AS);
+    struct rlimit64 limits = limits_of(RLIMIT_AS), higher = {limits.rlim_cur, most};
     if (most <= limits.rlim_max)
         return true;
-    limits.rlim_max = most;
-    return !call4(__NR_prlimit64, 0, RLIMIT_AS, (long)&limits, 0);
+    if (call4(__NR_prlimit64, 0, RLIMIT_AS, (long)&higher, 0))
+        return false;
+    call4(__NR_prlimit64, 0, RLIMIT_AS, (long)&limits, 0); /* the program may ask what it was */
+    return true;
 }
 
 uint64_t sys_data_limit(void)

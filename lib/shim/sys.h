@@ -90,7 +90,7 @@ bool sys_wait(struct sys_wait *wait, uint32_t most_ms);
 uint64_t sys_ram(void);
 /* Address-space limit (RLIMIT_AS) in bytes; UINT64_MAX: none. */
 uint64_t sys_address_limit(void);
-/* False: the process may not set its address-space limit to at most this. Where that takes a right, it is tried: the highest limit becomes this then. */
+/* False: the process may not set its address-space limit to at most this. Where that takes a right, it is tried, and put back. */
 bool sys_may_set_address_limit(uint64_t most);
 /* The same for private memory that may be written to (RLIMIT_DATA), and for locked memory (RLIMIT_MEMLOCK). */
 uint64_t sys_data_limit(void);

@@ -497,32 +497,26 @@ static void filter(void)
     limit_by("own", LIMIT * 3);
 }
 
+static const struct {
+    const char *name;
+    void (*run)(void);
+} ways[] = {
+    {"child", children}, {"vfork", borrowed}, {"threads", threads}, {"handler", handler},
+    {"ended", ended},    {"both", both},      {"fork", forks},      {"new", of_a_new_thread},
+    {"hard", hard},      {"beside", beside},  {"filter", filter},
+};
+
 int main(int argc, char **argv)
 {
-    CHECK(argc >= 2);
-    if (!strcmp(argv[1], "later"))
+    size_t i = 0, count = sizeof ways / sizeof *ways;
+    if (argc == 3 && !strcmp(argv[1], "later")) {
         later(argv[2]);
-    else if (!strcmp(argv[1], "child"))
-        children();
-    else if (!strcmp(argv[1], "vfork"))
-        borrowed();
-    else if (!strcmp(argv[1], "threads"))
-        threads();
-    else if (!strcmp(argv[1], "ended"))
-        ended();
-    else if (!strcmp(argv[1], "both"))
-        both();
-    else if (!strcmp(argv[1], "fork"))
-        forks();
-    else if (!strcmp(argv[1], "new"))
-        of_a_new_thread();
-    else if (!strcmp(argv[1], "hard"))
-        hard();
-    else if (!strcmp(argv[1], "beside"))
-        beside();
-    else if (!strcmp(argv[1], "filter"))
-        filter();
-    else
-        handler();
+        return fflush(stdout);
+    }
+    CHECK(argc == 2);
+    while (i < count && strcmp(argv[1], ways[i].name) != 0)
+        i++;
+    CHECK(i < count);
+    ways[i].run();
     fflush(stdout);
 }
