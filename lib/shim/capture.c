@@ -1,5 +1,7 @@
 #include "capture.h"
 
+#include "last_stack.h"
+#include "memo.h"
 #include "rules.h"
 #include "stack.h"
 #include "step.h"
@@ -125,35 +127,7 @@ INLINE bool step_short(struct state *state, struct stack *stack, uintptr_t *end,
     return true;
 }
 
-/* ---- The last stack ---- */
-
-INLINE uintptr_t difference(const struct word *word)
-{
-    return arch_pc(*(const uintptr_t *)word->at) ^ word->value;
-}
-
-/* Four words between two branches: one that differs is rare. */
-#define VERIFY_STEP 4
-
-/*
- * The innermost frame, not beyond `last`, from which on outwards all that was read is as it was; frame[-1]: none. end: last's word, which was read just now.
- */
-INLINE const struct frame *verify(const struct thread *t, const struct frame *last, const struct word *end)
-{
-    const struct word *word = t->word, *end_of_steps = end - (VERIFY_STEP - 1);
-    for (; word < end_of_steps; word += VERIFY_STEP)
-        if (UNLIKELY(difference(word) | difference(word + 1) | difference(word + 2) | difference(word + 3)))
-            break;
-    for (; word < end; word++)
-        if (UNLIKELY(difference(word))) {
-            last = t->frame + (word - t->word);
-            break;
-        }
-    for (uint32_t i = 0; UNLIKELY(i < t->extra_count) && t->frame + t->extra[i].frame <= last; i++)
-        if (UNLIKELY(*(const uintptr_t *)t->extra[i].word.at != t->extra[i].word.value))
-            return t->frame + t->extra[i].frame - 1;
-    return last;
-}
+/* ---- Until the last stack goes on ---- */
 
 /* Does the last stack go on from here as the walk would? True: its frames 0 to reuse->next are those of the new stack. */
 INLINE bool rejoins(struct thread *t, const struct state *state, struct stack *stack, struct reuse *reuse)
@@ -165,11 +139,10 @@ INLINE bool rejoins(struct thread *t, const struct state *state, struct stack *s
         (UNLIKELY(frame->place & FRAME_FP_MATTERS) && frame->fp != state->fp))
         return false;
     if (LIKELY(!reuse->compared)) {
-        /* All the words lie between here and the outermost one; the known part of the stack is without holes. */
-        if (UNLIKELY(t->word_top >= stack->high) && !stack_readable(stack, t->word_top))
+        if (UNLIKELY(!last_stack_readable(t, stack)))
             return false;
         reuse->compared = true;
-        reuse->next = verify(t, frame, reuse->word);
+        reuse->next = last_stack_verify(t, frame, reuse->word);
         if (UNLIKELY(reuse->next != frame)) {
             reuse->word = t->word + (reuse->next - t->frame);
             return false;
@@ -181,14 +154,9 @@ INLINE bool rejoins(struct thread *t, const struct state *state, struct stack *s
     return true;
 }
 
-INLINE bool is_odd(const struct fresh *fresh)
-{
-    return fresh->how.cfa == 0 || fresh->how.cfa == -HOW_FROM_FP;
-}
-
 INLINE bool is_jump(const struct fresh *fresh)
 {
-    return is_odd(fresh) && fresh->how.ra == HOW_JUMP;
+    return how_is_odd(&fresh->how) && fresh->how.ra == HOW_JUMP;
 }
 
 /* By a rule of any form, or where the short one failed; `looked_up`: walk->rule is that rule. */
@@ -323,7 +291,8 @@ static COLD uint32_t shorten(const struct thread *t, uint32_t total)
 
 INLINE void add_extra(struct thread *t, uint32_t frame, struct word word)
 {
-    t->extra[t->extra_count++] = (struct extra){word, frame, false};
+    t->extra_word[t->extra_count] = word;
+    t->extra_frame[t->extra_count++] = frame;
 }
 
 /* What a frame read beside its return address. matters: the frame register does further out. */
@@ -346,26 +315,12 @@ static COLD void append_odd(struct thread *t, const struct fresh *fresh, uint32_
         t->word_top = MAX(t->word_top, t->word[i - 1].at);
 }
 
-/* What is kept of the last stack. */
-INLINE void keep(struct thread *t, uint32_t kept)
-{
-    if (UNLIKELY(!kept)) {
-        t->word_top = 0;
-        t->frame_jump = t->extra_count = 0;
-    } else if (UNLIKELY(t->frame_jump | t->extra_count)) {
-        if (t->frame_jump > kept)
-            t->frame_jump = 0;
-        while (t->extra_count && t->extra[t->extra_count - 1].frame >= kept)
-            t->extra_count--;
-    }
-}
-
 /* What else there is to be noted of a new frame. Returns whether the frame register matters at it, from whether it does further out. */
 INLINE uint32_t append_special(struct thread *t, const struct fresh *fresh, uint32_t i, uint32_t matters)
 {
     struct how how = fresh->how;
     uint32_t uses = how.cfa < 0 ? FRAME_FP_MATTERS : 0;
-    if (is_odd(fresh))
+    if (how_is_odd(&how))
         append_odd(t, fresh, i, matters);
     else if (matters && how.saved != SAVED_NONE)
         add_extra(t, i, (struct word){(&t->frame[i])[-1].sp + words(how.saved), (&t->frame[i])[-1].fp});
@@ -392,7 +347,7 @@ INLINE const struct leaf *splice(struct thread *t, uint32_t kept, uint32_t count
     struct frame *first = t->frame + kept, *frame = first;
     uint32_t node = node_outside(t, kept);
     t->frame_count = kept + count;
-    keep(t, kept);
+    last_stack_keep(t, kept);
     uint64_t path = kept ? first[-1].path : tree_cut_path(t->frame_cut);
     if (!count) {
         const struct leaf *leaf = thread_leaf(t, path);
@@ -528,11 +483,17 @@ INLINE const struct leaf *finish(struct thread *t, struct reuse reuse, const uns
 
 const struct leaf *capture(struct thread *t)
 {
-    struct reuse reuse;
     t->walk.at.pc = arch_pc(t->walk.at.pc);
+    const struct leaf *leaf = memo_recall(t, t->walk.at.pc, t->walk.at.reg[0], t->walk.at.reg[1]);
+    if (LIKELY(leaf))
+        return leaf;
+    struct reuse reuse;
     struct state state = begin(t, &reuse, false);
     unsigned why = follow(t, &t->stack, state, &reuse, ARCH_REGS_FAST, false);
-    return finish(t, reuse, ARCH_REGS_FAST, why);
+    leaf = finish(t, reuse, ARCH_REGS_FAST, why);
+    if (leaf)
+        memo_make(t, leaf, reuse.kept);
+    return leaf;
 }
 
 COLD void capture_prepare(struct thread *t)

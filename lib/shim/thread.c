@@ -108,6 +108,8 @@ static void forget(struct thread *t, uint32_t owner)
         t->step[i].pc = 0;
     for (unsigned i = 0; i < room_count(&t->leaves); i++)
         t->leaf[i].path = 0;
+    for (unsigned i = 0; i < room_count(&t->memos); i++)
+        t->memo[i].pc = 0;
 }
 
 static bool take(uint32_t row, uint32_t tid, bool ask)
@@ -283,7 +285,7 @@ static bool reshape(struct thread *t, uint32_t row, unsigned halved, bool wait)
     char *arrays = (char *)(t + 1), *end = (char *)align_up((uintptr_t)arrays, 4096);
     __builtin_memset(arrays, 0, (size_t)(end - arrays));
     memory_empty(end, (size_t)((char *)t + before - end));
-    t->steps = t->leaves = (struct room){0};
+    t->steps = t->leaves = t->memos = (struct room){0};
     halvings[row] = (uint8_t)halved; /* first: a fork child is never told of more than there is */
     bool cut = memory_cut(t, after, wait);
     if (cut)

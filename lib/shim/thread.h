@@ -46,8 +46,8 @@ struct frame {
 /* A word, other than return addresses, that the rule of a frame read. */
 struct extra {
     struct word word;
-    uint32_t frame;
-    bool saved_fp; /* what matters only if the frame register does further out */
+    uint32_t frame; /* counts from the innermost */
+    bool saved_fp;  /* what matters only if the frame register does further out */
 };
 #define FRAME_EXTRAS                                                                                                   \
     3u /* what one rule reads at the most: where the CFA is loaded from, the saved frame register, an end of the stack */
@@ -65,6 +65,10 @@ struct how {
     int8_t ra;
 };
 #define HOW_FROM_FP 0x8000
+INLINE bool how_is_odd(const struct how *how)
+{
+    return how->cfa == 0 || how->cfa == -HOW_FROM_FP;
+}
 #define HOW_JUMP 1 /* its caller is on a stack of its own, perhaps, or is in the link register, which is not compared */
 
 /* The same with the pc that it is for, as a thread remembers it. 0: none. */
@@ -128,17 +132,38 @@ struct leaf {
 };
 
 /*
- * How many steps or leaves a thread remembers: THREAD_FEW, until so many of them are put where another one was, within a second, that memory is the cheaper thing;
+ * The inner end of a stack that was met, from the hook's caller to the frame in which the walk rejoined the last stack, and what the whole came to (memo.h).
+ * pc 0: none.
+ */
+#define MEMO_WORDS 12u
+struct memo {
+    uintptr_t pc, sp, fp;    /* of the innermost frame */
+    uintptr_t outer_fp;      /* of the outermost */
+    struct leaf leaf;        /* of the stack */
+    uint32_t generation;     /* of the rules */
+    uint32_t node;           /* of the outermost frame, */
+    uint16_t kept, sp_words; /* how many frames lie there, with itself, and how far its stack pointer is above `sp` */
+    uint8_t pcs, count; /* words that were read: return addresses, the last of them the outermost frame's, and all */
+    bool by_fp;         /* what was read, or is read further out, depends on the frame register */
+    bool used;          /* since another one wanted its place */
+    uint16_t at[MEMO_WORDS]; /* where, in words above `sp` */
+    uintptr_t value[MEMO_WORDS];
+} __attribute__((aligned(64)));
+
+/*
+ * How many steps, leaves or memos a thread remembers: a few, until so many of them are put where another one was, within a second, that memory is the cheaper thing;
  * then twice as many, as far as its state has room. It never becomes less: what lies beyond is zero.
  */
 struct room {
-    uint32_t mask; /* of an offset in bytes: (how many - 1) * 16 */
+    uint32_t mask; /* (how many - 1) * 16: of an offset in bytes, where one has 16 of them */
     uint32_t most; /* that the mask may become */
     uint32_t fights;
     uint64_t since_ns; /* when their count began */
 };
 #define THREAD_FEW 2048u
 #define THREAD_MANY 16384u
+#define THREAD_FEW_MEMOS 256u
+#define THREAD_MEMO_PART 16u /* one for so many steps */
 #define ROOM_NS 1000000000u
 #define THREAD_ALIGN 64u
 
@@ -189,9 +214,11 @@ struct thread {
     struct ht_event event; /* being written (ring.c) */
 
     /* What it remembers. */
-    struct room steps, leaves;
+    struct room steps, leaves, memos;
     struct step *step;
     struct leaf *leaf;
+    struct memo *memo;
+    uint32_t memos_unused; /* how often one that was not used was in another one's way */
 
     /*
      * The last stack, outermost frame first (capture.c). Each array has depth_max elements, but for extras, of which each frame may have FRAME_EXTRAS.
@@ -203,13 +230,14 @@ struct thread {
     enum ht_cut frame_cut;     /* why it does not go further out; 0: it is complete */
     uint32_t frame_hidden;     /* HT_CUT_DEPTH: how many there are further out, at the least */
     uint32_t depth_max;
-    uint32_t extra_count;
-    uint64_t path;      /* of a captured stack that is not among the leaves; 0: it is not to be remembered */
-    uintptr_t word_top; /* no address in `word` or `extra` is higher */
-    struct word *word;  /* of each frame, where its return address was read, and what it is */
-    struct extra *extra;
+    uint32_t extra_count; /* words other than return addresses that rules read, which matter; outermost first */
+    uint64_t path;        /* of a captured stack that is not among the leaves; 0: it is not to be remembered */
+    uintptr_t word_top;   /* no address in `word` or `extra_word` is higher */
+    struct word *word;    /* of each frame, where its return address was read, and what it is */
+    struct word *extra_word;
+    uint32_t *extra_frame;     /* the frame whose rule read it */
     struct fresh *fresh;       /* frames of the walk at work, innermost first; one more than depth_max */
-    struct extra *fresh_extra; /* of them; `frame` counts from the innermost */
+    struct extra *fresh_extra; /* of them */
     struct frame no_frame;     /* frame[-1]: a mark, further out than any other */
     struct frame frame[];
 };
@@ -227,6 +255,17 @@ INLINE struct step *thread_step(struct thread *t, uintptr_t pc)
     return (struct step *)(void *)((char *)t->step + (pc / ARCH_CODE_ALIGN * sizeof(struct step) & t->steps.mask));
 }
 _Static_assert(sizeof(struct leaf) == 16 && sizeof(struct step) == 16, "room.mask");
+
+/* Where the inner end of a stack is remembered, and where it is if there is one with the same two: by the return address of its innermost frame as well. */
+INLINE struct memo *thread_memo(struct thread *t, uintptr_t pc, uintptr_t sp)
+{
+    return &t->memo[(pc ^ sp / 16) & t->memos.mask / 16];
+}
+
+INLINE struct memo *thread_memo_more(struct thread *t, uintptr_t pc, uintptr_t sp, uintptr_t return_address)
+{
+    return thread_memo(t, pc ^ return_address ^ return_address << 3, sp);
+}
 
 INLINE uint32_t room_count(const struct room *room)
 {
@@ -248,9 +287,9 @@ INLINE void room_fight(struct room *room, uint64_t now_ns)
 INLINE size_t thread_bytes(struct thread_shape shape)
 {
     return sizeof(struct thread) + THREAD_ALIGN + shape.rooms * (sizeof(struct step) + sizeof(struct leaf)) +
-           (size_t)shape.depth * sizeof(struct frame) +
-           ((size_t)shape.depth + 1) *
-               (sizeof(struct fresh) + sizeof(struct word) + 2 * (size_t)FRAME_EXTRAS * sizeof(struct extra));
+           shape.rooms / THREAD_MEMO_PART * sizeof(struct memo) + (size_t)shape.depth * sizeof(struct frame) +
+           ((size_t)shape.depth + 1) * (sizeof(struct fresh) + sizeof(struct word) +
+                                        FRAME_EXTRAS * (sizeof(struct word) + sizeof(struct extra) + sizeof(uint32_t)));
 }
 
 /* Sets the arrays up that lie behind the state itself. They are touched only as deep as stacks are. */
@@ -260,14 +299,21 @@ INLINE void thread_set_arrays(struct thread *t, struct thread_shape shape)
     t->no_frame.sp = UINTPTR_MAX;
     t->fresh = (struct fresh *)(void *)(t->frame + depth_max);
     t->word = (struct word *)(void *)(t->fresh + depth_max + 1) + 1;
-    t->extra = (struct extra *)(void *)(t->word + depth_max);
-    t->fresh_extra = t->extra + ((size_t)depth_max + 1) * FRAME_EXTRAS;
-    uintptr_t end = (uintptr_t)(t->fresh_extra + ((size_t)depth_max + 1) * FRAME_EXTRAS);
+    size_t extras = ((size_t)depth_max + 1) * FRAME_EXTRAS;
+    t->extra_word = t->word + depth_max;
+    t->fresh_extra = (struct extra *)(void *)(t->extra_word + extras);
+    t->extra_frame = (uint32_t *)(void *)(t->fresh_extra + extras);
+    uintptr_t end = (uintptr_t)(t->extra_frame + extras);
     t->step = (struct step *)align_up(end, THREAD_ALIGN); /* no step lies in two cache lines */
     t->leaf = (struct leaf *)(void *)(t->step + shape.rooms);
+    t->memo = (struct memo *)(void *)(t->leaf + shape.rooms);
+    uint32_t memos = shape.rooms / THREAD_MEMO_PART;
     t->steps.most = t->leaves.most = (shape.rooms - 1) * 16;
-    if (!t->steps.mask)
+    t->memos.most = (memos - 1) * 16;
+    if (!t->steps.mask) {
         t->steps.mask = t->leaves.mask = (MIN(THREAD_FEW, shape.rooms) - 1) * 16;
+        t->memos.mask = (MIN(THREAD_FEW_MEMOS, memos) - 1) * 16;
+    }
     t->frame_count = t->extra_count = 0;
 }
 

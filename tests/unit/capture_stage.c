@@ -43,11 +43,21 @@ uint32_t tree_cut_node(enum ht_cut why)
     return why;
 }
 
+bool again;
+
+/* Each node's first child, and the next child of its parent; 0: none. */
+static uint32_t first[NODES], next[NODES];
+
 static uint32_t child(uint32_t parent, uint32_t place)
 {
-    if (nodes == nodes_max)
-        return 0;
+    uint32_t found = again ? first[parent] : 0;
+    while (found && node[found].place != place)
+        found = next[found];
+    if (found || nodes == nodes_max)
+        return found;
     node[++nodes] = (struct ht_node){parent, place};
+    next[nodes] = first[parent];
+    first[parent] = nodes;
     return nodes;
 }
 
@@ -114,6 +124,7 @@ void begin(uint32_t depth)
     t = stage_thread(depth);
     nodes = HT_CUTS;
     nodes_max = ARRAY_LEN(node) - 1;
+    section[HT_NODES].base = (char *)node; /* where capture looks at what it was given */
     no_rule = HT_CUT_BUSY;
     set_rule(0, (struct rule){.kind = RULE_OUTERMOST});
     now.pc = pc_of(0);
@@ -182,7 +193,12 @@ __attribute__((noinline)) uint32_t capture_now(enum ht_cut *cut)
     t->walk.at = now;
     const struct leaf *leaf = capture(t);
     *cut = 0;
-    return leaf ? leaf->node : capture_node(t, cut);
+    if (leaf)
+        return leaf->node;
+    uint32_t found = capture_node(t, cut);
+    if (again && t->path)
+        *thread_leaf(t, t->path) = (struct leaf){t->path, found, 1};
+    return found;
 }
 
 void check_node(uint32_t at, const uint32_t *expected, uint32_t count, uint32_t root)

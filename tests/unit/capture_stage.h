@@ -25,6 +25,9 @@ extern bool remembered;           /* a thread may keep rules: they do not change
 extern uint32_t asked;            /* for rules */
 extern const struct rule *bridge; /* for any pc that is not in the table: heaptap's own code */
 
+extern bool
+    again; /* a node that is asked for twice is the same one, and stacks are remembered, as record.c does it; else each is new */
+
 extern struct thread *t;
 extern struct ht_node node[NODES];
 extern uint32_t nodes, nodes_max;

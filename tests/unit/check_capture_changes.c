@@ -82,15 +82,24 @@ static void push_from_sp(uint32_t rule, uint32_t words)
     now.pc = pc_of(rule);
 }
 
-/* Rule numbers tell form and size, so that the same call site always means the same frame. */
-static void push_form(uint32_t choice)
+/* Rule numbers tell form and size, so that the same call site always means the same frame, but for what is known from the frame register, which may be larger (alloca). */
+static void push_form(uint32_t choice, uint32_t alloca)
 {
     static void (*const forms[])(uint32_t, uint32_t) = {
         push_plain, push_with_frame_pointer, push_saving, push_realigned, push_signal, push_from_sp};
     uint32_t form = choice / 128 % 16 ? choice % 4 : 4 + choice % 2, words = 2 + choice / 4 % 8, site = choice / 32 % 3;
     uint32_t rule = 1 + form + 6 * (words + 16 * site);
-    forms[form](rule, words);
+    forms[form](rule, words + (form == 1 ? alloca : 0));
     made[made_count++] = (struct made){now, rule};
+}
+
+/* One of a few frames, so that stacks come back; mostly a plain one. */
+static void push_known(uint32_t choice)
+{
+    static const uint32_t odd[] = {1, 3, 4, 5}; /* forms */
+    uint32_t kind = choice % 4096, form = kind < 4 ? odd[kind] : kind < 64 ? 1 : kind < 1024 ? 2 : 0;
+    push_form((form < 4 ? 128 : 0) + form % 4 + 4 * (choice / 4096 % 8 == 0) + 32 * (choice / 32768 % 4 == 0),
+              choice / 131072 % 2);
 }
 
 static void pop_to(uint32_t count)
@@ -99,18 +108,19 @@ static void pop_to(uint32_t count)
     now = made[count - 1].regs;
 }
 
-static void change_as_a_programs(bool keep)
+/* How often a stack was not walked. */
+static uint32_t change_as_a_programs(bool keep)
 {
-    uint32_t random = 12345, whole = 0;
+    uint32_t random = 12345, whole = 0, recalled = 0;
     begin(200);
     remembered = keep;
     made[made_count++] = (struct made){now, 0};
     for (int round = 0; round < 20000; round++) {
         uint32_t choice = stage_random(&random);
         if (choice % 3 && made_count > 1) /* mostly near the leaf, sometimes far out */
-            pop_to(MAX(1, made_count - MIN(made_count - 1, choice / 8 % (choice % 50 ? 4 : 60))));
-        for (uint32_t n = choice / 1024 % (choice % 61 ? 4 : 60); n && made_count < 150; n--)
-            push_form(stage_random(&random) >> 8);
+            pop_to(MAX(1, made_count - MIN(made_count - 1, choice / 8 % (choice % (again ? 500 : 50) ? 4 : 60))));
+        for (uint32_t n = choice / 1024 % (choice % (again ? 501 : 61) ? 4 : 60); n && made_count < 150; n--)
+            again ? push_known(stage_random(&random) >> 8) : push_form(stage_random(&random) >> 8, 0);
         if (choice % 997 == 0)
             rules_generation++;
         if (choice % 13 == 0) /* another call from the same frame */
@@ -125,21 +135,30 @@ static void change_as_a_programs(bool keep)
         ck_assert_int_eq(cut, 0);
         check_node(leaf, expected, made_count, 0);
         whole += made_count;
+        recalled += t->frame_count < made_count;
     }
     ck_assert_uint_gt(whole, 20000 * 10);
+    return recalled;
 }
 
 START_TEST(stacks_that_change_as_a_programs_do)
 {
-    change_as_a_programs(false);
+    ck_assert_uint_eq(change_as_a_programs(false), 0);
 }
 END_TEST
 
 START_TEST(and_rules_that_are_remembered)
 {
-    change_as_a_programs(true);
+    ck_assert_uint_eq(change_as_a_programs(true), 0);
+}
+END_TEST
+
+START_TEST(and_stacks_that_are_remembered)
+{
+    again = true;
+    ck_assert_uint_gt(change_as_a_programs(true), 500);
 }
 END_TEST
 
 SUITE("capture_changes", a_frame_register_that_tells, a_saved_register_that_tells, a_saved_register_that_nothing_reads,
-      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered)
+      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered, and_stacks_that_are_remembered)

@@ -1,0 +1,149 @@
+/*
+ * Stacks that a thread comes back to. Most differ from the last one in a few frames at the inner end, and those, mostly, were there before, on the same
+ * frames: then nothing needs to be walked.
+ *
+ * Where a walk rejoins the last stack is a function of the registers it begins with and of the words that it reads on the way. A memo has all of these. Where each of
+ * them is as it was, and the last stack has that frame again, with the same node, the stack is the one that it was then: provided that the last stack itself
+ * is as it was from there on outwards, whose words are compared as always.
+ *
+ * The last stack then ends with that frame.
+ */
+#ifndef HEAPTAP_MEMO_H
+#define HEAPTAP_MEMO_H
+
+#include "last_stack.h"
+#include "rules.h"
+#include "step.h"
+
+/*
+ * The stack that begins with pc, sp and fp, of the hook's caller: what its heap blocks are counted in; NULL: it is to be walked.
+ * Context: the thread's own hook. Reads nothing but known-readable stack pages.
+ */
+INLINE const struct leaf *memo_recall(struct thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp)
+{
+    struct memo *memo = thread_memo(t, pc, sp);
+    uint32_t generation = word_acquire(&rules_generation);
+    if (memo->pc != pc || memo->sp != sp || UNLIKELY(memo->generation != generation))
+        return NULL;
+    stack_enter(&t->stack, sp - WORD);
+    uintptr_t at = sp + words(memo->at[0]);
+    if (UNLIKELY(at >= t->stack.high))
+        return NULL;
+    uintptr_t return_address = arch_pc(*(const uintptr_t *)at);
+    if (UNLIKELY(return_address != memo->value[0])) {
+        memo = thread_memo_more(t, pc, sp, return_address);
+        if (memo->pc != pc || memo->sp != sp || memo->generation != generation || memo->value[0] != return_address)
+            return NULL;
+    }
+    uint32_t kept = memo->kept;
+    if (kept > t->frame_count)
+        return NULL;
+    const struct frame *frame = t->frame + kept - 1;
+    const struct word *word = t->word + kept - 1;
+    /* A frame that is not listed has its caller's node, and may be another one. */
+    if (frame->sp != sp + words(memo->sp_words) || frame->node != memo->node ||
+        word->value != memo->value[memo->pcs - 1] || UNLIKELY(!last_stack_readable(t, &t->stack)))
+        return NULL;
+    if ((memo->by_fp || UNLIKELY(frame->place & FRAME_FP_MATTERS)) &&
+        (!memo->by_fp || memo->fp != fp || memo->outer_fp != frame->fp))
+        return NULL;
+    for (uint32_t i = 1; i < memo->count; i++)
+        if (arch_pc(*(const uintptr_t *)(sp + words(memo->at[i]))) != memo->value[i])
+            return NULL;
+    if (UNLIKELY(last_stack_verify(t, frame, word) != frame))
+        return NULL;
+    memo->used = true;
+    t->frame_count = kept;
+    return &memo->leaf;
+}
+
+/* So the rule of the outermost frame has read a word, which lies further out than all words of the memo: where that may be read, they may. */
+#define MEMO_KEPT 2u
+
+/* Puts a word behind those that the memo has. False: there is no room. */
+INLINE bool memo_add(struct memo *memo, uintptr_t at, uintptr_t value)
+{
+    if (UNLIKELY(memo->count == MEMO_WORDS))
+        return false;
+    memo->at[memo->count] = (uint16_t)((at - memo->sp) / WORD);
+    memo->value[memo->count++] = value;
+    return true;
+}
+
+/* Of the innermost `frames` frames of the last stack. */
+INLINE bool memo_add_words(struct thread *t, struct memo *memo, uint32_t frames)
+{
+    const struct frame *outer = t->frame + memo->kept - 1, *frame = t->frame + t->frame_count - 1;
+    const struct word *word = t->word + t->frame_count - 1;
+    memo->by_fp = outer->place & FRAME_FP_MATTERS;
+    memo->count = 0;
+    for (uint32_t i = 0; i < frames; i++) {
+        const struct how *how = &t->fresh[i].how;
+        memo->by_fp |= how->cfa < 0;
+        word--;
+        if (how_is_odd(how) || !memo_add(memo, word->at, word->value))
+            return false;
+    }
+    memo->pcs = memo->count;
+    for (uint32_t i = 0; memo->by_fp && i < frames; i++, frame--) {
+        arch_saved saved = t->fresh[i].how.saved;
+        if (saved != SAVED_NONE && !memo_add(memo, frame[-1].sp + words(saved), frame[-1].fp))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Does it make room for another one? One that was of use has a second chance, and of those that were not only one in MEMO_PATIENCE goes: where stacks do not come
+ * back, or too many do, making memos would cost more than they bring.
+ */
+#define MEMO_PATIENCE 4u
+INLINE bool memo_gives_way(struct thread *t, struct memo *memo)
+{
+    if (memo->used) {
+        memo->used = false;
+        return false;
+    }
+    if (++t->memos_unused % MEMO_PATIENCE != 0)
+        return false;
+    room_fight(&t->memos, t->now_ns);
+    return true;
+}
+
+/*
+ * Remembers the last stack, which was just walked, is whole, and whose innermost frames beyond `kept` are in t->fresh; or does not, where a frame among those
+ * is of an odd form, or they are too many.
+ */
+INLINE void memo_make(struct thread *t, const struct leaf *leaf, uint32_t kept)
+{
+    uint32_t frames = t->frame_count - kept;
+    if (!frames && kept > MEMO_KEPT)
+        t->frame_count--; /* one that comes again at once differs in no frame: a memo is to be made of it the next time, in one */
+    if (kept < MEMO_KEPT || frames - 1 >= MEMO_WORDS || UNLIKELY(kept > UINT16_MAX))
+        return;
+    const struct fresh *fresh = t->fresh;
+    const struct frame *outer = t->frame + kept - 1;
+    uintptr_t pc = fresh->ret.value, sp = fresh->sp, sp_words = (outer->sp - sp) / WORD,
+              return_address = t->word[t->frame_count - 2].value;
+    if (UNLIKELY(sp_words > UINT16_MAX))
+        return;
+    struct memo *memo = thread_memo(t, pc, sp);
+    if (memo->pc == pc && memo->sp == sp && memo->value[0] != return_address)
+        memo = thread_memo_more(t, pc, sp, return_address);
+    if (memo->pc && memo->generation == t->frame_generation && !memo_gives_way(t, memo))
+        return;
+    memo->pc = 0; /* until it is whole */
+    memo->used = false;
+    memo->sp = sp;
+    memo->fp = fresh->fp;
+    memo->outer_fp = outer->fp;
+    memo->leaf = *leaf;
+    memo->generation = t->frame_generation;
+    memo->node = outer->node;
+    memo->kept = (uint16_t)kept;
+    memo->sp_words = (uint16_t)sp_words;
+    if (memo_add_words(t, memo, frames))
+        memo->pc = pc;
+}
+
+#endif
