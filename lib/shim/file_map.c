@@ -16,34 +16,49 @@ static void unmap(uintptr_t at, uintptr_t end)
         sys_unmap((void *)at, end - at);
 }
 
+/* At every instant it is a whole piece, or empty: what a child that is forked meanwhile finds is not the program's. */
+static void set_piece(uint32_t i, uintptr_t start, uintptr_t end)
+{
+    if (piece[i].start != start) {
+        __atomic_store_n(&piece[i].end, 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&piece[i].start, start, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&piece[i].end, end, __ATOMIC_RELEASE);
+}
+
+/* Forgotten first, for the same reason. */
 static void unmap_pieces(void)
 {
-    for (uint32_t i = 0; i < PIECES; i++)
-        unmap(piece[i].start, piece[i].end);
+    for (uint32_t i = 0; i < PIECES; i++) {
+        struct memory_range was = piece[i];
+        set_piece(i, 0, 0);
+        unmap(was.start, was.end);
+    }
+    in_pieces = false;
 }
 
 char *file_map_open(int fd, uint64_t bytes)
 {
-    size_t before = piece[0].end - piece[0].start;
-    bool over = piece[0].start && !in_pieces && bytes <= before;
+    uintptr_t before = piece[0].end;
+    bool over = file_map_is_open() && !in_pieces && bytes <= before - piece[0].start;
     char *base = sys_map_shared(over ? (void *)piece[0].start : NULL, fd, (size_t)bytes, NULL);
     if (!base)
         return NULL;
     uintptr_t start = (uintptr_t)base, end = start + (uintptr_t)bytes;
-    if (over)
-        unmap(end, start + before);
-    else
+    if (!over)
         unmap_pieces();
-    piece[0] = (struct memory_range){start, end};
     for (uint32_t i = 1; i < PIECES; i++)
-        piece[i] = (struct memory_range){0, 0};
-    in_pieces = is_copy = false;
+        set_piece(i, 0, 0);
+    set_piece(0, start, end);
+    is_copy = false;
+    if (over)
+        unmap(end, before);
     return base;
 }
 
 bool file_map_is_open(void)
 {
-    return piece[0].start != 0;
+    return piece[0].end != 0;
 }
 
 bool file_map_next(uintptr_t at, struct memory_range *range)
@@ -75,8 +90,8 @@ static uintptr_t end_of_need(uint32_t id)
 static void note_pieces(const struct memory_range were[PIECES])
 {
     for (uint32_t id = 0; id <= HT_RING; id++)
-        piece[id + 1] = (struct memory_range){were[id + 1].start, MIN(were[id + 1].end, end_of_need(id))};
-    piece[0].end = were[0].end;
+        set_piece(id + 1, were[id + 1].start, MIN(were[id + 1].end, end_of_need(id)));
+    set_piece(0, were[0].start, were[0].end);
     in_pieces = true;
 }
 
@@ -129,9 +144,6 @@ void file_map_leave(uint32_t but)
         return;
     if (but == HT_SECTIONS_MAX) {
         unmap_pieces();
-        for (uint32_t i = 0; i < PIECES; i++)
-            piece[i] = (struct memory_range){0, 0};
-        in_pieces = false;
         return;
     }
     list_pieces(were);

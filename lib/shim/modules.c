@@ -2,11 +2,11 @@
 
 #include "cold.h"
 #include "loader.h"
-#include "memory.h"
 #include "real.h"
 #include "rules.h"
 #include "section.h"
 #include "session.h"
+#include "sys.h"
 #include "walks.h"
 #include <common/text.h>
 #include <elf.h>
@@ -334,38 +334,49 @@ const struct module *modules_find(uintptr_t address)
     return find_in(list, list_count, address);
 }
 
-/* The parent's rows, while a fork child goes from its parent's file to its own. */
+/*
+ * The parent's rows, while a fork child goes from its parent's file to its own, and the section is that of neither. Memory that fork keeps (not memory_map): what
+ * is forked meanwhile has them from here.
+ */
 static struct ht_module *kept;
 static uint32_t kept_count;
+static uint32_t keeping;
 
 void modules_keep(void)
 {
     walks_anew();
+    if (word_get(&keeping))
+        return;
     kept_count = rows();
-    kept = kept_count ? memory_map(kept_count * sizeof *kept) : NULL;
+    kept = kept_count ? sys_map_anonymous(NULL, kept_count * sizeof *kept, NULL) : NULL;
     for (uint32_t i = 0; kept && i < kept_count; i++)
         kept[i] = *SECTION_RECORD(struct ht_module, HT_MODULES, i);
+    word_publish(&keeping, 1);
 }
 
 void modules_restore(void)
 {
-    uint32_t first = kept ? section_claim_growing(&section[HT_MODULES], kept_count) : SECTION_FULL;
-    if (first != 0) { /* no memory, or less room than the parent had */
+    struct ht_module *from = kept;
+    uint32_t first = from ? section_claim_growing(&section[HT_MODULES], kept_count) : SECTION_FULL;
+    if (first != 0) /* no memory, or less room than the parent had */
         list_count = 0;
+    if (!list_count) {
         counted.known = false;
         word_set(&modules_dirty, MODULES_CHANGED);
     }
     for (uint32_t i = 0; first == 0 && i < kept_count; i++) {
         struct ht_module *row = SECTION_RECORD(struct ht_module, HT_MODULES, i);
-        uint32_t state = kept[i].state;
-        kept[i].state = 0;
-        *row = kept[i];
-        word_publish(&row->state, state);
+        static struct ht_module unpublished;
+        unpublished = from[i];
+        unpublished.state = 0;
+        *row = unpublished;
+        word_publish(&row->state, from[i].state);
     }
     /* Not asked now even if the list was to be read again: whoever holds the loader's lock is not here to let go of it. */
-    if (first == 0)
+    if (list_count)
         modules_dirty = grown = 0;
-    if (kept)
-        memory_unmap(kept, kept_count * sizeof *kept);
+    word_publish(&keeping, 0);
     kept = NULL;
+    if (from)
+        sys_unmap(from, kept_count * sizeof *from);
 }

@@ -44,7 +44,7 @@ const struct module *modules_find(uintptr_t address);
 
 /*
  * Fork child: keeps the parent's rows while its file is still mapped, and writes them into the child's. The loader is not asked: another thread of the parent may
- * have held its lock when it forked.
+ * have held its lock when it forked. A child that is forked in between has them kept already.
  */
 void modules_keep(void);
 void modules_restore(void);

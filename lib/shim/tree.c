@@ -167,13 +167,20 @@ COLD void tree_cut(uint32_t node_count, uint32_t site_count, bool wait)
     memory_cut_rows(tree_site_before, &sites_max, site_count, sizeof *tree_site_before, wait);
 }
 
+/* The list first, then its length: a child that is forked in between must not take it for longer than it is. */
+static void make_list(uint32_t **list, uint32_t *max, uint32_t count)
+{
+    if (*list && *max >= count)
+        return;
+    __atomic_store_n(list, memory_map(count * sizeof **list), __ATOMIC_RELEASE);
+    word_publish(max, count);
+}
+
 /* False: no memory. */
 static bool make_lists(void)
 {
-    if (!tree_site_of || nodes_max < section[HT_NODES].capacity)
-        tree_site_of = memory_map((nodes_max = section[HT_NODES].capacity) * sizeof *tree_site_of);
-    if (!tree_site_before || sites_max < section[HT_SITES].capacity)
-        tree_site_before = memory_map((sites_max = section[HT_SITES].capacity) * sizeof *tree_site_before);
+    make_list(&tree_site_of, &nodes_max, section[HT_NODES].capacity);
+    make_list(&tree_site_before, &sites_max, section[HT_SITES].capacity);
     return tree_site_of && tree_site_before;
 }
 
