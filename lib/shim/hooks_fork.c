@@ -35,7 +35,7 @@ static int fork_between_hooks(int (*next)(void))
 static int fork_by(int (*next)(void))
 {
     struct thread *t = thread_self;
-    bool held = modules_hold(), still = session_is_on() && addresses_hold_still();
+    bool held = modules_hold(), still = session_is_of_this_process() && addresses_hold_still();
     int pid = UNLIKELY(t && t->guard) ? fork_in_hook(t, next) : fork_between_hooks(next);
     if (still)
         addresses_let_go_still();

@@ -13,7 +13,6 @@ static struct mapping {
 } mappings[MAPPINGS_MAX];
 static uint32_t mapping_count;
 static uint32_t wipe_refused;
-static uint32_t *mark;
 static size_t total_bytes;
 
 /* Read once: it may be more than there is room for, for a moment. */
@@ -245,15 +244,21 @@ bool memory_wiped_by_kernel(void)
     return !word_get(&wipe_refused);
 }
 
+/* The child's new mappings are not locked: what is left of it is given back. Forgotten first: a child of this one, forked meanwhile, does that again. */
+static void drop_aside(void)
+{
+    uintptr_t end = aside.end, used = MIN(aside_used, end);
+    __atomic_store_n(&aside.end, 0, __ATOMIC_SEQ_CST);
+    aside.start = 0;
+    aside_begun = 0;
+    if (used < end)
+        sys_unmap((void *)used, end - used);
+}
+
 void memory_wipe(void)
 {
     uint32_t count = count_mappings();
-    if (mark)
-        *mark = 0;
-    if (aside.end) /* the child's new mappings are not locked: what is left of it is given back */
-        sys_unmap((void *)MIN(aside_used, aside.end), aside.end - MIN(aside_used, aside.end));
-    aside = (struct memory_range){0, 0};
-    aside_begun = 0;
+    drop_aside();
     addresses_anew();
     bool kept = memory_kept();
     keepers = advising =
@@ -267,9 +272,14 @@ void memory_wipe(void)
         }
 }
 
-uint32_t *memory_mark(void)
+void *memory_mark(void)
 {
-    return mark = map_wiped(4096);
+    static void *mark;
+    void *there = __atomic_load_n(&mark, __ATOMIC_ACQUIRE), *fresh = there ? NULL : map_wiped(4096);
+    if (!fresh || __atomic_compare_exchange_n(&mark, &there, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return fresh ? fresh : there;
+    let_go(fresh, 4096); /* another thread was faster */
+    return there;
 }
 
 /* ---- A fork that keeps it ---- */

@@ -36,10 +36,10 @@ bool memory_wiped_by_kernel(void);
 void memory_wipe(void);
 
 /*
- * A word that is 1 once it is set so, and reads 0 in every fork child, also in one that keeps the rest; before Linux 4.14, from memory_wipe on. NULL: no memory.
- * Once a process.
+ * A page that is zero in every fork child, also in one that keeps the rest; not before Linux 4.14. The same one each time. NULL: no memory.
+ * Context: any thread, signal-safe; makes system calls the first time.
  */
-uint32_t *memory_mark(void);
+void *memory_mark(void);
 
 /*
  * From here to memory_keep_end(), fork children find the memory as it is. False: they do not, the kernel is not to be asked or others are at it for too long.

@@ -29,12 +29,16 @@ extern char **environ IMPORT;
 struct config config;
 struct ht_header *session_header;
 
-enum { NONE, STARTING, ON, OFF };
-static uint32_t state;
-static uint32_t missed; /* events of other threads while this one was starting */
-static uint32_t *alive; /* memory_mark: 1 in the process that records, 0 in its child */
-static uint32_t forked; /* this process began with fork */
-static uint32_t fork_epoch;
+/* Where the recording stands. In memory that is zero in a fork child (memory_mark): whatever its parent's threads were at, nobody has begun there. */
+enum { NONE, STARTING, ON };
+static struct standing {
+    uint32_t state;
+    uint32_t missed; /* events before there was a file, but for the one that made it */
+} * standing;
+static uint32_t begun;      /* somebody has begun a recording, here or in a parent */
+static uint32_t configured; /* `config` is read */
+static uint32_t forked;     /* this process began with fork */
+static uint32_t fork_epoch; /* of the file */
 static uint32_t recorded_pid;
 static uint32_t filters;          /* that are going in */
 static uint32_t filtered;         /* one is in force */
@@ -42,7 +46,17 @@ static uint64_t file_budget;      /* of the file */
 static uintptr_t heap, heap_peak; /* flushed sum of the heap, and its highest value */
 static uint32_t raising;          /* a thread is at the peak */
 static struct outfile outfile;
-static char parent_path[sizeof outfile.path];
+
+/*
+ * What a fork child says of its parent, from when it begins to leave its parent's file until it has its own. A child of it that is forked in between is its
+ * parent's child.
+ */
+static struct {
+    uint32_t known;
+    uint32_t epoch;
+    uint64_t events;
+    char path[sizeof outfile.path];
+} parent;
 
 /* ---- Layout ---- */
 
@@ -171,7 +185,7 @@ static void read_command(char *to, size_t capacity)
     to[bytes] = 0;
 }
 
-static void identify(uint64_t budget, uint64_t fork_events)
+static void identify(uint64_t budget)
 {
     struct ht_header *header = session_header;
     header->byte_order = HT_BYTE_ORDER;
@@ -206,8 +220,8 @@ static void identify(uint64_t budget, uint64_t fork_events)
     if (forked) {
         header->flags |= HT_FLAG_FORKED;
         header->fork_epoch = fork_epoch;
-        header->fork_events = fork_events;
-        text_copy(header->parent_file, sizeof header->parent_file, parent_path);
+        header->fork_events = parent.events;
+        text_copy(header->parent_file, sizeof header->parent_file, parent.path);
     }
 }
 
@@ -243,7 +257,6 @@ static bool make_tables(void)
 
 static bool begin(void)
 {
-    uint64_t fork_events = forked ? slots_events() : 0;
     if (!outfile_create(&config, (uint32_t)sys_pid(), forked, &outfile))
         return false;
     uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
@@ -253,7 +266,7 @@ static bool begin(void)
     if (made) {
         if (forked)
             modules_restore();
-        identify(file_budget, fork_events);
+        identify(file_budget);
         clock_init(session_header->start_monotonic_ns);
         for (size_t i = 0; i < sizeof session_header->magic; i++)
             session_header->magic[i] = HT_MAGIC[i];
@@ -270,10 +283,20 @@ static char **environment(void)
     return &environ ? environ : NULL;
 }
 
+static void remember_parent(void)
+{
+    text_copy(parent.path, sizeof parent.path, outfile.path);
+    parent.events = slots_events();
+    parent.epoch = fork_epoch;
+    word_publish(&parent.known, 1);
+}
+
+/* All of it may have been done in part by a thread that is not here: the parent was leaving its own parent when it forked. */
 static void leave_parent(void)
 {
-    text_copy(parent_path, sizeof parent_path, outfile.path);
-    fork_epoch++;
+    if (!word_get(&parent.known))
+        remember_parent();
+    fork_epoch = parent.epoch + 1;
     forked = 1;
     heap = heap_peak = 0;
     raising = 0;
@@ -287,6 +310,11 @@ void session_keep_apart(struct thread *t)
 {
     if (session_is_of_this_process()) /* the hook was left long ago, and another one has started over since */
         return;
+    if (word_get(&parent.known)) {
+        /* Another thread was starting over: what the hook stores in is wiped, and the file is neither the old one nor the new. */
+        memory_wipe();
+        return;
+    }
     memory_keep_alone();
     t->ready = 0;
     file_map_copy();
@@ -296,7 +324,7 @@ void session_keep_apart(struct thread *t)
 static void in_fork_child(void)
 {
     struct thread *t = thread_self;
-    *alive = 0;
+    *standing = (struct standing){0};
     if (t && t->guard)
         session_keep_apart(t);
     else
@@ -316,26 +344,34 @@ static void notice_forks(void)
         other(NULL, NULL, in_fork_child);
 }
 
+static void configure(void)
+{
+    config_read(&config, environment());
+    word_publish(&configured, 1);
+    if (*config.problem)
+        say(config.problem, "");
+}
+
+struct start {
+    bool again; /* in a fork child */
+    bool on;
+};
+
 static void start_cold(void *argument)
 {
-    bool *on = argument;
-    bool again = alive != NULL;
-    if (again) {
+    struct start *start = argument;
+    if (start->again)
         leave_parent();
-    } else {
-        config_read(&config, environment());
-        alive = memory_mark();
-        if (*config.problem)
-            say(config.problem, "");
-    }
-    *on = alive && config.chosen && (!again || config.children) && begin();
-    if (again && !*on)
+    if (!configured)
+        configure();
+    start->on = config.chosen && (!start->again || config.children) && begin();
+    if (start->again && !start->on)
         file_map_drop(); /* what is not wanted of it any more is not written to the parent's file either */
-    if (!again && !memory_wiped_by_kernel())
+    if (!start->again && !memory_wiped_by_kernel())
         notice_forks();
-    if (*on) {
-        *alive = 1;
-        if (config.first && !again)
+    if (start->on) {
+        word_publish(&parent.known, 0);
+        if (config.first && !start->again)
             config_mark_children(environment());
         say("recording into ", outfile.path);
     } else if (!config.named) {
@@ -347,14 +383,14 @@ static void start_cold(void *argument)
 
 COLD_STACK(door, 64u << 10, 1);
 
-bool session_is_of_this_process(void)
+static uint32_t state_now(void)
 {
-    return *alive;
+    return standing ? word_acquire(&standing->state) : NONE;
 }
 
-bool session_is_on(void)
+bool session_is_of_this_process(void)
 {
-    return word_acquire(&state) == ON && *alive;
+    return state_now() == ON;
 }
 
 bool session_is_borrowed(void)
@@ -368,36 +404,49 @@ bool session_is_forked(void)
     return forked;
 }
 
-COLD bool session_start(void)
+static bool may_start(void)
 {
-    uint32_t seen = word_acquire(&state);
-    if (seen == ON && *alive)
-        return true;
-    if (seen == OFF)
-        return false;
-    if (seen == STARTING || !word_swap(&state, seen, STARTING)) {
-        word_add(&missed, 1);
-        return false;
-    }
-    bool on = false;
-    if (seen == ON)
+    return word_swap(&standing->state, NONE, STARTING);
+}
+
+static COLD bool start(void)
+{
+    struct start start = {.again = begun};
+    begun = 1;
+    if (start.again)
         cold_open_all();
     if (!real_facts
              .shim_end) /* not again in a fork child: another thread of the parent may have held the loader's lock */
         real_init();
-    cold_run_inlined(&door, start_cold, &on);
-    if (on && !forked)
+    cold_run_inlined(&door, start_cold, &start);
+    if (start.on && !forked)
         modules_refresh();
-    if (on && word_get(&missed))
-        slot_lose(slots_shared(), HT_LOST_NO_THREAD, missed);
-    missed = 0;
-    word_set(&session_off, !on);
-    word_publish(&state, on ? ON : OFF);
-    if (on && sys_under_seccomp()) {
+    if (start.on && word_get(&standing->missed))
+        slot_lose(slots_shared(), HT_LOST_NO_THREAD, standing->missed);
+    word_set(&session_off, !start.on);
+    word_publish(&standing->state, start.on ? ON : NONE);
+    if (start.on && sys_under_seccomp()) {
         session_freeze();
         session_filtered(true);
     }
-    return on;
+    return start.on;
+}
+
+COLD bool session_start(void)
+{
+    if (session_is_of_this_process())
+        return true;
+    if (session_off)
+        return false;
+    standing = memory_mark();
+    if (!standing) {
+        word_set(&session_off, 1);
+        return false;
+    }
+    if (may_start())
+        return start();
+    word_add(&standing->missed, 1);
+    return false;
 }
 
 /* ---- A limit of addresses ---- */
@@ -464,14 +513,14 @@ static void cut_inherited(void *argument)
 COLD_STACK(cut_door, 8u << 10, 64);
 
 /* Nobody starts meanwhile: not even this thread, in a signal handler. */
-static COLD void make_room_first(uint32_t seen, struct cut *cut)
+static COLD void make_room_first(struct cut *cut)
 {
     struct sys_signals signals;
     sys_block_signals(&signals);
-    if (word_swap(&state, seen, STARTING)) {
+    if (may_start()) {
         cold_open_all();
         cold_run(&cut_door, cut_inherited, cut);
-        word_publish(&state, seen);
+        word_publish(&standing->state, NONE);
     }
     sys_restore_signals(&signals);
 }
@@ -479,21 +528,19 @@ static COLD void make_room_first(uint32_t seen, struct cut *cut)
 /* A process that was never recorded has no file; that of a fork child which is not has been its parent's. */
 COLD bool session_may_make_room(void)
 {
-    uint32_t seen = word_acquire(&state);
-    return seen == ON ? !sys_frozen() : seen == OFF && file_map_is_open() && !session_has_filter();
+    return file_map_is_open() && !(session_off ? session_has_filter() : sys_frozen());
 }
 
 COLD void session_make_room(uint64_t limit)
 {
     const struct thread *t = thread_self;
     bool inside = t && t->guard; /* of a hook, which this handler has interrupted */
-    uint32_t seen = word_acquire(&state);
     struct cut cut = {limit, !inside};
     if (!session_may_make_room())
         return;
-    if (seen == OFF || !*alive) {
-        if (!inside && file_map_is_open())
-            make_room_first(seen, &cut);
+    if (!session_is_of_this_process()) {
+        if (!inside)
+            make_room_first(&cut);
     } else if (!session_is_borrowed()) {
         (inside ? cold_run : cold_run_in_turn)(&cut_door, cut_own, &cut);
     }
@@ -528,25 +575,31 @@ static void set_aside(void)
     __atomic_fetch_or(&session_header->flags, HT_FLAG_FROZEN, __ATOMIC_RELAXED);
 }
 
+/* Or will be: a fork child. */
+static bool is_recorded(void)
+{
+    return session_is_of_this_process() || (begun && !session_off && state_now() == NONE);
+}
+
 /* A fork child is frozen too, before its first event, and then makes no file; one that only borrows the memory is not: the filter is not its parent's. */
 void session_freeze(void)
 {
     word_add(&filters, 1);
-    if (word_get(&state) != ON || sys_frozen() || (*alive && session_is_borrowed()))
+    if (!is_recorded() || sys_frozen() || (session_is_of_this_process() && session_is_borrowed()))
         return;
-    if (*alive)
+    if (session_is_of_this_process())
         set_aside();
     sys_freeze();
 }
 
 void session_filtered(bool in_force)
 {
-    if (in_force && !(word_get(&state) == ON && !sys_frozen())) /* not in a borrower */
+    if (in_force && !(is_recorded() && !sys_frozen())) /* not in a borrower */
         word_set(&filtered, 1);
     if (word_add(&filters, (uint32_t)-1) != 1 || word_get(&filtered) || !sys_frozen())
         return;
     sys_thaw();
-    if (*alive)
+    if (session_is_of_this_process())
         __atomic_fetch_and(&session_header->flags, ~HT_FLAG_FROZEN, __ATOMIC_RELAXED);
 }
 
@@ -558,12 +611,12 @@ bool session_has_filter(void)
 /* The program may never allocate; and what it does before main is recorded from the first event on anyway. */
 __attribute__((constructor)) static void constructor(void)
 {
-    if (word_acquire(&state) == NONE)
+    if (!begun)
         session_start();
 }
 
 __attribute__((destructor)) static void destructor(void)
 {
-    if (word_acquire(&state) == ON && *alive)
+    if (session_is_of_this_process())
         word_publish(&session_header->state, HT_STATE_EXITING);
 }

@@ -1,8 +1,10 @@
 /*
  * The life of the recording: none -> starting -> on, or off for ever (not chosen, or no file could be made).
  *
- *     none --first event--> starting --+--> on  --fork, child's first event--> starting (a file of its own)
- *                                      +--> off (only forwards)
+ *     none --first event--> starting --+--> on   its fork child: none again, until its first event (a file of its own)
+ *                                      +--> off  (only forwards), and so do its children
+ *
+ * A child that is forked while another thread is starting is none, too: it starts as if its parent had not begun to.
  */
 #ifndef HEAPTAP_SESSION_H
 #define HEAPTAP_SESSION_H
@@ -22,11 +24,8 @@ extern struct ht_header *session_header;
  */
 bool session_start(void);
 
-/* False in a fork child until its first hook, while session_start() would start over. Context: any thread, signal-safe; once there was a session_start(). */
+/* This process records. False in a fork child until its first hook, while session_start() would start over. Context: any thread, signal-safe. */
 bool session_is_of_this_process(void);
-
-/* This process records. Context: any thread, signal-safe. */
-bool session_is_on(void);
 
 /* True in a process that shares the memory of the one that records (vfork, CLONE_VM). Context: cold, signal-safe; a system call. */
 bool session_is_borrowed(void);
