@@ -37,6 +37,8 @@ static int fork_by(int (*next)(void))
     struct thread *t = thread_self;
     bool held = modules_hold(), still = session_is_of_this_process() && addresses_hold_still();
     int pid = UNLIKELY(t && t->guard) ? fork_in_hook(t, next) : fork_between_hooks(next);
+    if (!pid)
+        session_note_fork();
     if (still)
         addresses_let_go_still();
     if (held)

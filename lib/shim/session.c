@@ -33,13 +33,13 @@ struct ht_header *session_header;
 enum { NONE, STARTING, ON };
 static struct standing {
     uint32_t state;
+    uint32_t owner;  /* the process whose memory this is; 0: not known yet */
     uint32_t missed; /* events before there was a file, but for the one that made it */
 } * standing;
-static uint32_t begun;      /* somebody has begun a recording, here or in a parent */
-static uint32_t configured; /* `config` is read */
-static uint32_t forked;     /* this process began with fork */
-static uint32_t fork_epoch; /* of the file */
-static uint32_t recorded_pid;
+static uint32_t begun;            /* somebody has begun a recording, here or in a parent */
+static uint32_t configured;       /* `config` is read */
+static uint32_t forked;           /* this process began with fork */
+static uint32_t fork_epoch;       /* of the file */
 static uint32_t filters;          /* that are going in */
 static uint32_t filtered;         /* one is in force */
 static uint64_t file_budget;      /* of the file */
@@ -261,7 +261,6 @@ static bool begin(void)
         return false;
     uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
     file_budget = forked ? MIN(file_budget, affordable) : affordable;
-    recorded_pid = (uint32_t)sys_pid();
     bool made = open_file(&file_budget) && make_tables();
     if (made) {
         if (forked)
@@ -320,7 +319,7 @@ void session_keep_apart(struct thread *t)
     file_map_copy();
 }
 
-/* Before Linux 4.14: libc tells us of its forks. A raw clone then goes unnoticed. */
+/* Before Linux 4.14: libc tells us of its forks, and hooks_fork.c. A raw clone then goes unnoticed. */
 static void in_fork_child(void)
 {
     struct thread *t = thread_self;
@@ -395,8 +394,25 @@ bool session_is_of_this_process(void)
 
 bool session_is_borrowed(void)
 {
+    uint32_t owner = standing ? word_get(&standing->owner) : 0;
+    long pid = owner ? sys_pid() : 0;
+    return pid > 0 && (uint32_t)pid != owner;
+}
+
+static void note_owner(void)
+{
     long pid = sys_pid();
-    return pid > 0 && (uint32_t)pid != recorded_pid;
+    if (pid > 0)
+        word_set(&standing->owner, (uint32_t)pid);
+}
+
+void session_note_fork(void)
+{
+    if (!standing || session_off)
+        return;
+    if (session_is_borrowed()) /* from the parent: it has not been wiped */
+        in_fork_child();
+    note_owner();
 }
 
 bool session_is_forked(void)
@@ -404,14 +420,17 @@ bool session_is_forked(void)
     return forked;
 }
 
+/* One that shares the memory of a process that has not started: what it would start would bear its name. */
 static bool may_start(void)
 {
-    return word_swap(&standing->state, NONE, STARTING);
+    return !session_is_borrowed() && word_swap(&standing->state, NONE, STARTING);
 }
 
 static COLD bool start(void)
 {
     struct start start = {.again = begun};
+    if (!standing->owner)
+        note_owner();
     begun = 1;
     if (start.again)
         cold_open_all();
@@ -585,7 +604,7 @@ static bool is_recorded(void)
 void session_freeze(void)
 {
     word_add(&filters, 1);
-    if (!is_recorded() || sys_frozen() || (session_is_of_this_process() && session_is_borrowed()))
+    if (!is_recorded() || sys_frozen() || session_is_borrowed())
         return;
     if (session_is_of_this_process())
         set_aside();

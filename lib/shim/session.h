@@ -27,8 +27,13 @@ bool session_start(void);
 /* This process records. False in a fork child until its first hook, while session_start() would start over. Context: any thread, signal-safe. */
 bool session_is_of_this_process(void);
 
-/* True in a process that shares the memory of the one that records (vfork, CLONE_VM). Context: cold, signal-safe; a system call. */
+/*
+ * True in a process that shares the memory of the one that records, or is going to (vfork, CLONE_VM). Of a fork child that has not yet recorded, whose fork we were
+ * not told of, it is not known, and whoever comes first is taken for it. Context: cold, signal-safe; a system call.
+ */
 bool session_is_borrowed(void);
+/* In a fork child: the memory is its own. Context: signal-safe; a system call. */
+void session_note_fork(void);
 
 /*
  * In a fork child that keeps the parent's memory (memory.h), for hooks that it has inherited unfinished: what they still store goes nowhere. `t`: its thread's
