@@ -38,10 +38,8 @@ static uint32_t capacity; /* of live_following */
 
 bool live_init(uint32_t lines_max)
 {
-    if (!live_following || capacity < lines_max) {
-        live_following = map_sparse((size_t)lines_max * sizeof *live_following);
-        capacity = lines_max;
-    }
+    if (memory_make_rows(&live_following, &capacity, lines_max, sizeof *live_following))
+        thin(live_following, (size_t)lines_max * sizeof *live_following);
     section[HT_LINES].claimed = 0;
     section[HT_LINES].capacity = MIN(section[HT_LINES].capacity, LIVE_LINES_MAX);
     if (!make_root() || !live_following || !section_reach(&section[HT_LINES], 1))

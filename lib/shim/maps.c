@@ -21,11 +21,8 @@ static long process;      /* whose threads the owners are; a vfork child is anot
 
 void maps_init(uint32_t count)
 {
-    if (!ranges || capacity < count) {
-        ranges = memory_map((size_t)count * sizeof *ranges);
-        capacity = count;
-    }
-    rows = ranges ? count : 0;
+    bool there = memory_make_rows(&ranges, &capacity, count, sizeof *ranges);
+    rows = there ? count : 0;
     used = first_free = 0;
     process = sys_pid();
     word_set(&lock, 0);

@@ -136,12 +136,14 @@ static bool count_bytes(size_t bytes)
     return true;
 }
 
-static void *map_counted(size_t bytes)
+/* `row`: MAPPINGS_MAX is a new one. */
+static void *map_counted(size_t bytes, uint32_t row)
 {
     void *at = map_wiped(bytes);
     if (!at)
         return NULL;
-    uint32_t row = word_add(&mapping_count, 1);
+    if (row == MAPPINGS_MAX)
+        row = word_add(&mapping_count, 1);
     if (row >= MAPPINGS_MAX) { /* could not be emptied in a fork child */
         let_go(at, bytes);
         word_set(&mapping_count, MAPPINGS_MAX);
@@ -153,37 +155,51 @@ static void *map_counted(size_t bytes)
     return at;
 }
 
-void *memory_map(size_t bytes)
+static void *map_in_row(size_t bytes, uint32_t row)
 {
     if (!count_bytes(bytes))
         return NULL;
-    void *at = map_counted(bytes);
+    void *at = map_counted(bytes, row);
     if (!at)
         __atomic_fetch_sub(&total_bytes, bytes, __ATOMIC_RELAXED);
     return at;
 }
 
-void memory_unmap(void *at, size_t bytes)
+void *memory_map(size_t bytes)
 {
-    uint32_t count = count_mappings();
-    for (uint32_t row = count; row-- > 0;)
-        if (__atomic_load_n(&mappings[row].at, __ATOMIC_RELAXED) == at) {
-            __atomic_store_n(&mappings[row].at, NULL, __ATOMIC_RELAXED);
-            break;
-        }
+    return map_in_row(bytes, MAPPINGS_MAX);
+}
+
+/* MAPPINGS_MAX: there is none. */
+static uint32_t row_of(const void *at)
+{
+    uint32_t row = count_mappings();
+    while (row-- > 0)
+        if (__atomic_load_n(&mappings[row].at, __ATOMIC_ACQUIRE) == at)
+            return row;
+    return MAPPINGS_MAX;
+}
+
+static void unmap_row(uint32_t row, void *at, size_t bytes)
+{
+    if (row < MAPPINGS_MAX)
+        __atomic_store_n(&mappings[row].at, NULL, __ATOMIC_RELAXED);
     let_go(at, bytes);
     __atomic_fetch_sub(&total_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+void memory_unmap(void *at, size_t bytes)
+{
+    unmap_row(row_of(at), at, bytes);
 }
 
 /* With the lock: who tells the kernel what to do with all mappings has no other way to know that this one has become smaller. */
 bool memory_cut(void *at, size_t bytes, bool wait)
 {
-    uint32_t row = 0, count = count_mappings();
+    uint32_t row = row_of(at);
     size_t left = MAX(align_up(bytes, HT_SECTION_ALIGN), HT_SECTION_ALIGN);
     struct sys_signals signals;
-    while (row < count && __atomic_load_n(&mappings[row].at, __ATOMIC_ACQUIRE) != at)
-        row++;
-    if (row == count || is_aside(at) || left >= mappings[row].bytes || !enter(&signals))
+    if (row == MAPPINGS_MAX || is_aside(at) || left >= mappings[row].bytes || !enter(&signals))
         return false;
     size_t before = mappings[row].bytes;
     __atomic_store_n(&mappings[row].bytes, left, __ATOMIC_SEQ_CST);
@@ -204,6 +220,23 @@ void memory_cut_rows(void *table, uint32_t *rows, uint32_t to, size_t row_bytes,
     __atomic_store_n(rows, to, __ATOMIC_SEQ_CST);
     if (!memory_cut(table, (size_t)to * row_bytes, wait))
         word_set(rows, before);
+}
+
+/* A child that is forked meanwhile finds a table of no rows, and makes one. */
+bool memory_make_rows(void *pointer, uint32_t *rows, uint32_t count, size_t row_bytes)
+{
+    typedef void *__attribute__((may_alias)) any_pointer;
+    any_pointer *table = pointer;
+    if (*table && word_get(rows) >= count)
+        return true;
+    word_publish(rows, 0);
+    uint32_t row = *table ? row_of(*table) : MAPPINGS_MAX;
+    if (row < MAPPINGS_MAX)
+        unmap_row(row, *table, mappings[row].bytes);
+    void *fresh = map_in_row(count * row_bytes, row);
+    __atomic_store_n(table, fresh, __ATOMIC_RELEASE);
+    word_publish(rows, fresh ? count : 0);
+    return fresh;
 }
 
 void memory_empty(void *at, size_t bytes)

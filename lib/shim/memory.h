@@ -25,6 +25,11 @@ void memory_empty(void *at, size_t bytes);
 bool memory_cut(void *at, size_t bytes, bool wait);
 /* The same of a table, whose number of rows becomes `to`, if that is less. A fork child is never told of more rows than there are. */
 void memory_cut_rows(void *table, uint32_t *rows, uint32_t to, size_t row_bytes, bool wait);
+/*
+ * Makes sure that the table that a pointer points to has so many rows: the one that is there, or an empty one in its place, since a fork child begins with what its
+ * parent's tables became. `pointer`: its address. False: no memory, and no table. Context: nobody else looks at it.
+ */
+bool memory_make_rows(void *pointer, uint32_t *rows, uint32_t count, size_t row_bytes);
 /* A piece of a larger mapping, zero-filled, 64-byte aligned, at most 64 KiB. Context: any thread; seldom makes a system call. */
 void *memory_piece(size_t bytes);
 /* Makes sure that a few pieces can be had without a system call. */

@@ -9,11 +9,8 @@ static unsigned long claims; /* on a 32-bit machine they wrap after 10^12 events
 void ring_init(uint32_t count)
 {
     static uint32_t capacity;
-    if (!lap_before || capacity < count) { /* a fork child uses its parent's, which is zero again */
-        lap_before = memory_map((size_t)count * sizeof *lap_before);
-        capacity = count;
-    }
-    blocks = lap_before ? count : 0;
+    bool there = memory_make_rows(&lap_before, &capacity, count, sizeof *lap_before);
+    blocks = there ? count : 0;
     __atomic_store_n(&claims, 0, __ATOMIC_RELAXED);
     section[HT_RING].claimed = 0;
 }

@@ -13,33 +13,35 @@ static uint32_t slot_count; /* without the shared one, which comes last */
 /* Of each slot that ever had an owner, and in the last row of the shared one; a fork child uses its parent's, which are zero again. */
 static struct {
     struct ht_cell **at;
-    size_t bytes;
+    uint32_t count;
 } groups[SLOTS_MAX];
 
-static size_t group_bytes(void)
+/* Whole pages of them. */
+static uint32_t group_count(void)
 {
     uint32_t count = section[HT_SITES].capacity / HT_SITES_PER_CHUNK + 1;
-    return align_up(count * sizeof(struct ht_cell *), 4096);
+    return (uint32_t)align_up(count, 4096 / sizeof(struct ht_cell *));
 }
 
 /* There may be fewer sites than there were (session_make_room), but never more than now. */
+static bool has_groups(uint32_t row)
+{
+    return groups[row].count >= group_count();
+}
+
 static bool make_groups(uint32_t i)
 {
     uint32_t row = slots[i].shared ? SLOTS_MAX - 1 : i;
-    if (!groups[row].at && addresses_hold_still()) {
-        groups[row].bytes = group_bytes();
-        groups[row].at = memory_map(groups[row].bytes);
+    if (!has_groups(row) && addresses_hold_still()) {
+        memory_make_rows(&groups[row].at, &groups[row].count, group_count(), sizeof(struct ht_cell *));
         addresses_let_go_still();
     }
-    slots[i].group = groups[row].at;
-    return groups[row].at != NULL;
+    slots[i].group = has_groups(row) ? groups[row].at : NULL;
+    return slots[i].group != NULL;
 }
 
 bool slots_init(uint32_t count)
 {
-    for (uint32_t i = 0; i < SLOTS_MAX; i++)
-        if (groups[i].bytes < group_bytes())
-            groups[i].at = NULL;
     if (!section_reach(&section[HT_SLOTS], count + 1))
         return false;
     slot_count = count;
@@ -47,7 +49,7 @@ bool slots_init(uint32_t count)
     word_raise(&section[HT_SLOTS].file->used, count + 1);
     for (uint32_t i = 0; i <= count; i++)
         slots[i] = (struct slot){.file = SECTION_RECORD(struct ht_slot, HT_SLOTS, i),
-                                 .group = groups[i].at,
+                                 .group = has_groups(i) ? groups[i].at : NULL,
                                  .index = i,
                                  .shared = i == count};
     return make_groups(count);

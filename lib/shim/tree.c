@@ -167,23 +167,6 @@ COLD void tree_cut(uint32_t node_count, uint32_t site_count, bool wait)
     memory_cut_rows(tree_site_before, &sites_max, site_count, sizeof *tree_site_before, wait);
 }
 
-/* The list first, then its length: a child that is forked in between must not take it for longer than it is. */
-static void make_list(uint32_t **list, uint32_t *max, uint32_t count)
-{
-    if (*list && *max >= count)
-        return;
-    __atomic_store_n(list, memory_map(count * sizeof **list), __ATOMIC_RELEASE);
-    word_publish(max, count);
-}
-
-/* False: no memory. */
-static bool make_lists(void)
-{
-    make_list(&tree_site_of, &nodes_max, section[HT_NODES].capacity);
-    make_list(&tree_site_before, &sites_max, section[HT_SITES].capacity);
-    return tree_site_of && tree_site_before;
-}
-
 bool tree_init(void)
 {
     index_reset(&places);
@@ -197,7 +180,8 @@ bool tree_init(void)
     index_grow(&places);
     index_grow(&nodes);
     index_grow(&leaves);
-    if (!make_lists())
+    if (!memory_make_rows(&tree_site_of, &nodes_max, section[HT_NODES].capacity, sizeof *tree_site_of) ||
+        !memory_make_rows(&tree_site_before, &sites_max, section[HT_SITES].capacity, sizeof *tree_site_before))
         return false;
     for (uint32_t why = 1; why < HT_CUTS; why++)
         if (child(0, tree_place(HT_CUT, 0, why), tree_cut_path(why)) != tree_cut_node(why))

@@ -13,6 +13,7 @@
  *               beside: in a fork child, where nothing may be recorded, in a thread beside the one that has forked, which allocates
  *               new: in a child of a thread that has not allocated anything, beside many that have
  *               hard: above a hard limit, which is refused
+ *               generations: in each of a long row of processes, of which each is the child of the one before, and raises the limit again
  *               filter: under a seccomp filter that does not allow what giving back takes, where nothing is recorded; and in a fork child, which puts it in
  */
 #include "behaviour.h"
@@ -37,6 +38,7 @@
 #define REGION ((size_t)256 << 10)
 #define CHILDREN 60
 #define STEPS 12
+#define GENERATIONS 100
 
 static size_t addresses(void)
 {
@@ -454,6 +456,31 @@ static void of_a_new_thread(void)
         CHECK(pthread_join(thread[i], NULL) == 0);
 }
 
+/* Each begins with tables as large as without a limit, and leaves them as small as with one. */
+static void do_generation(void)
+{
+    do_in_child();
+    limit_by("setrlimit", LIMIT);
+    CHECK(addresses() <= MOST);
+    limit_by("setrlimit", RLIM_INFINITY);
+}
+
+static void generations(void)
+{
+    int status;
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+    pid_t pid = fork();
+    for (int i = 0; i < GENERATIONS && pid == 0; i++) {
+        do_generation();
+        pid = i + 1 < GENERATIONS ? fork() : 1;
+        CHECK(pid >= 0);
+        if (pid)
+            _exit(0);
+    }
+    for (int i = 0; i < GENERATIONS; i++)
+        CHECK(wait(&status) > 0 && status == 0);
+}
+
 static void hard(void)
 {
     struct rlimit limit = {RLIM_INFINITY, (rlim_t)64 << 30};
@@ -503,7 +530,7 @@ static const struct {
 } ways[] = {
     {"child", children}, {"vfork", borrowed}, {"threads", threads}, {"handler", handler},
     {"ended", ended},    {"both", both},      {"fork", forks},      {"new", of_a_new_thread},
-    {"hard", hard},      {"beside", beside},  {"filter", filter},
+    {"hard", hard},      {"beside", beside},  {"filter", filter},   {"generations", generations},
 };
 
 int main(int argc, char **argv)

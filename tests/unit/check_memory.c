@@ -341,6 +341,30 @@ START_TEST(what_would_outlive_a_fork_is_not_used)
 }
 END_TEST
 
+/* As many generations as there are rows for mappings, and more. */
+START_TEST(a_larger_table_takes_the_place_of_a_smaller_one)
+{
+    static uint32_t *table, rows;
+    ck_assert(memory_make_rows(&table, &rows, 1000, sizeof *table));
+    table[999] = 1;
+    uint32_t *before = table;
+    ck_assert(memory_make_rows(&table, &rows, 10, sizeof *table) && table == before && rows == 1000);
+    for (uint32_t i = 1; i < 20000; i++) {
+        uint32_t count = 60000 + i % 2 * 30000;
+        ck_assert_often(memory_make_rows(&table, &rows, count, sizeof *table) && rows == count);
+        ck_assert_often(!table[0] && !table[count - 1]);
+        table[0] = table[count - 1] = 1;
+        memory_cut_rows(table, &rows, 20000, sizeof *table, true);
+        ck_assert_often(rows == 20000);
+    }
+    ck_assert_uint_lt(memory_bytes(), 60000 * sizeof *table);
+    struct memory_range range;
+    ck_assert(memory_next(0, &range) && range.start == (uintptr_t)table && !memory_next(range.end, &range));
+    stage_refuse(SYS_mmap, 0, ENOMEM, 0);
+    ck_assert(!memory_make_rows(&table, &rows, 60000, sizeof *table) && !table && !rows);
+}
+END_TEST
+
 START_TEST(too_many_mappings)
 {
     uint32_t count = 0;
@@ -355,4 +379,5 @@ END_TEST
 SUITE("memory", mappings_are_zero_and_counted, refused_mappings, mappings_of_what_was_set_aside,
       the_end_of_a_mapping_is_given_back, what_was_set_aside_is_given_back, pieces_do_not_overlap, no_memory_for_long,
       fork_empties_it, fork_keeps_it, mapped_while_others_keep_it, frozen_it_cannot_be_kept,
-      fork_empties_it_on_an_old_kernel, what_would_outlive_a_fork_is_not_used, too_many_mappings)
+      fork_empties_it_on_an_old_kernel, what_would_outlive_a_fork_is_not_used,
+      a_larger_table_takes_the_place_of_a_smaller_one, too_many_mappings)
