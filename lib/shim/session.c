@@ -30,7 +30,7 @@ struct config config;
 struct ht_header *session_header;
 
 /* Where the recording stands. In memory that is zero in a fork child (memory_mark): whatever its parent's threads were at, nobody has begun there. */
-enum { NONE, STARTING, ON };
+enum { NONE, STARTING, ON, OFF };
 static struct standing {
     uint32_t state;
     uint32_t owner;  /* the process whose memory this is; 0: not known yet */
@@ -410,9 +410,10 @@ void session_note_fork(void)
 {
     if (!standing || session_off)
         return;
-    if (session_is_borrowed()) /* from the parent: it has not been wiped */
+    if (!memory_wiped_by_kernel() && session_is_borrowed()) /* so it seems: it is the parent's */
         in_fork_child();
-    note_owner();
+    if (!word_get(&standing->owner))
+        note_owner();
 }
 
 bool session_is_forked(void)
@@ -420,10 +421,16 @@ bool session_is_forked(void)
     return forked;
 }
 
-/* One that shares the memory of a process that has not started: what it would start would bear its name. */
-static bool may_start(void)
+/* The memory is still that of a hook in which a handler has forked: only the thread that goes back there knows when that is over. */
+static bool is_kept_for_another(void)
 {
-    return !session_is_borrowed() && word_swap(&standing->state, NONE, STARTING);
+    return memory_kept() && sys_tid() != sys_pid();
+}
+
+/* Nor one that shares the memory of a process that has not started: what it would start would bear its name. */
+static bool may_start(uint32_t seen)
+{
+    return !is_kept_for_another() && !session_is_borrowed() && word_swap(&standing->state, seen, STARTING);
 }
 
 static COLD bool start(void)
@@ -431,7 +438,7 @@ static COLD bool start(void)
     struct start start = {.again = begun};
     if (!standing->owner)
         note_owner();
-    begun = 1;
+    word_publish(&begun, 1);
     if (start.again)
         cold_open_all();
     if (!real_facts
@@ -443,7 +450,7 @@ static COLD bool start(void)
     if (start.on && word_get(&standing->missed))
         slot_lose(slots_shared(), HT_LOST_NO_THREAD, standing->missed);
     word_set(&session_off, !start.on);
-    word_publish(&standing->state, start.on ? ON : NONE);
+    word_publish(&standing->state, start.on ? ON : OFF);
     if (start.on && sys_under_seccomp()) {
         session_freeze();
         session_filtered(true);
@@ -462,7 +469,7 @@ COLD bool session_start(void)
         word_set(&session_off, 1);
         return false;
     }
-    if (may_start())
+    if (may_start(NONE))
         return start();
     word_add(&standing->missed, 1);
     return false;
@@ -535,11 +542,12 @@ COLD_STACK(cut_door, 8u << 10, 64);
 static COLD void make_room_first(struct cut *cut)
 {
     struct sys_signals signals;
+    uint32_t seen = state_now();
     sys_block_signals(&signals);
-    if (may_start()) {
+    if ((seen == NONE || seen == OFF) && may_start(seen)) {
         cold_open_all();
         cold_run(&cut_door, cut_inherited, cut);
-        word_publish(&standing->state, NONE);
+        word_publish(&standing->state, seen);
     }
     sys_restore_signals(&signals);
 }

@@ -37,7 +37,7 @@ void session_note_fork(void);
 
 /*
  * In a fork child that keeps the parent's memory (memory.h), for hooks that it has inherited unfinished: what they still store goes nowhere. `t`: its thread's
- * state; the next hook that is not inside one of them starts over.
+ * state; its next hook that is not inside one of them starts over, and no other thread does.
  * Context: signal-safe; makes system calls.
  */
 void session_keep_apart(struct thread *t);

@@ -1,9 +1,11 @@
 /*
  * A signal in the middle of malloc whose handler forks, and whose child returns into that malloc: the child goes on as without us, what it was about to record is
  * not in its parent's file nor in its own, and its next call begins its own. How the handler ends is given: return, again (a child of that child, made in the
- * handler too, returns as well), jump (the child leaves malloc by siglongjmp), later (only a child of the child that returned, made outside, allocates).
+ * handler too, returns as well), jump (the child leaves malloc by siglongjmp), later (only a child of the child that returned, made outside, allocates), thread (in
+ * the child, a thread that the handler has made allocates before it returns).
  */
 #include "behaviour.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,6 +21,18 @@ static pid_t forked(bool once_more)
     return once_more && _Fork ? _Fork() : fork();
 }
 
+static void *do_beside(void *argument)
+{
+    free(malloc(20));
+    return argument;
+}
+
+static void wait_for_thread(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, do_beside, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
 static void do_handler(int number)
 {
     (void)number;
@@ -32,6 +46,8 @@ static void do_handler(int number)
     else if (!strcmp(way, "again"))
         wait_for(child);
     free(malloc(20)); /* nobody's */
+    if (!strcmp(way, "thread"))
+        wait_for_thread();
     if (!strcmp(way, "jump"))
         siglongjmp(back, 1);
 }
