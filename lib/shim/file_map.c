@@ -137,23 +137,9 @@ bool file_map_cut(const uint32_t capacity[], bool wait)
     return true;
 }
 
-void file_map_leave(uint32_t but)
+void file_map_leave(void)
 {
-    static struct memory_range were[PIECES];
-    if (!file_map_is_open())
-        return;
-    if (but == HT_SECTIONS_MAX) {
-        unmap_pieces();
-        return;
-    }
-    list_pieces(were);
-    for (uint32_t id = 0; id <= HT_RING; id++) {
-        if (id != but)
-            section[id].allocated = 0;
-        section[id].capacity = section[id].allocated;
-    }
-    note_pieces(were);
-    unmap_ends(were);
+    unmap_pieces();
 }
 
 /* ---- Memory in place of the file ---- */
@@ -183,7 +169,7 @@ static void replace(char *at, char *present, char *end)
 void file_map_copy(void)
 {
     static struct memory_range are[PIECES];
-    if (is_copy)
+    if (is_copy || !file_map_is_open())
         return;
     list_pieces(are);
     for (uint32_t id = HT_RING + 1; id-- > 0;)

@@ -25,8 +25,8 @@ bool file_map_next(uintptr_t at, struct memory_range *range);
  */
 bool file_map_cut(const uint32_t capacity[], bool wait);
 
-/* Gives back all but one section, of a file that nobody records in any more. HT_SECTIONS_MAX: all of it. Context: as file_map_open. */
-void file_map_leave(uint32_t but);
+/* Gives back all of a file that nobody records in any more. Context: as file_map_open; the sections are not looked at. */
+void file_map_leave(void);
 
 /* Puts memory of the process's own in place of the file: empty; or with the same contents, unless that was done before. Context: as file_map_open. */
 void file_map_drop(void);

@@ -5,6 +5,8 @@
  *
  * Meanwhile the list of libraries is not being read, and no addresses are given back: the child would have the half of it.
  *
+ * The child notes that the memory is its own, before a vfork child of it can be taken for it.
+ *
  * Forks inside libc (daemon, forkpty) and by system calls do not come through here: in a handler in the middle of a hook, their child must not return.
  */
 #include "hooks.h"

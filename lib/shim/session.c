@@ -28,6 +28,7 @@ extern char **environ IMPORT;
 
 struct config config;
 struct ht_header *session_header;
+uint64_t session_budget;
 
 /* Where the recording stands. In memory that is zero in a fork child (memory_mark): whatever its parent's threads were at, nobody has begun there. */
 enum { NONE, STARTING, ON, OFF };
@@ -42,7 +43,6 @@ static uint32_t forked;           /* this process began with fork */
 static uint32_t fork_epoch;       /* of the file */
 static uint32_t filters;          /* that are going in */
 static uint32_t filtered;         /* one is in force */
-static uint64_t file_budget;      /* of the file */
 static uintptr_t heap, heap_peak; /* flushed sum of the heap, and its highest value */
 static uint32_t raising;          /* a thread is at the peak */
 static struct outfile outfile;
@@ -260,12 +260,12 @@ static bool begin(void)
     if (!outfile_create(&config, (uint32_t)sys_pid(), forked, &outfile))
         return false;
     uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
-    file_budget = forked ? MIN(file_budget, affordable) : affordable;
-    bool made = open_file(&file_budget) && make_tables();
+    session_budget = forked ? MIN(session_budget, affordable) : affordable;
+    bool made = open_file(&session_budget) && make_tables();
     if (made) {
         if (forked)
             modules_restore();
-        identify(file_budget);
+        identify(session_budget);
         clock_init(session_header->start_monotonic_ns);
         for (size_t i = 0; i < sizeof session_header->magic; i++)
             session_header->magic[i] = HT_MAGIC[i];
@@ -486,7 +486,7 @@ struct cut {
 static void plan_below(uint64_t limit, uint32_t capacity[])
 {
     static struct plan to[HT_SECTIONS_MAX];
-    plan(MIN(file_budget, outfile_part_of(limit)), to);
+    plan(MIN(session_budget, outfile_part_of(limit)), to);
     for (uint32_t id = 0; id <= HT_RING; id++)
         capacity[id] = records_of(&to[id]);
 }
@@ -515,7 +515,7 @@ static void cut_own(void *argument)
     if (file_map_cut(capacity, cut->wait)) {
         for (uint32_t id = 0; id <= HT_RING; id++)
             capacity[id] = word_get(&section[id].capacity);
-        if (outfile_part_of(cut->limit) < file_budget)
+        if (outfile_part_of(cut->limit) < session_budget)
             __atomic_fetch_or(&session_header->flags, HT_FLAG_LIMITED, __ATOMIC_RELAXED);
         cut_tables(capacity, cut);
         thread_cut(own_below(cut), cut->wait);
@@ -523,7 +523,10 @@ static void cut_own(void *argument)
     addresses_given();
 }
 
-/* Of its parent's, a fork child needs the list of libraries, to begin with; one that is not recorded, nothing. The tables are for its own recording. */
+/*
+ * Of its parent's file, a fork child needs the list of libraries, to begin with; one that is not recorded, nothing. The tables are for its own recording. What the
+ * sections say is not asked: another thread of the parent was laying out its own file, perhaps.
+ */
 static void cut_inherited(void *argument)
 {
     static uint32_t capacity[HT_SECTIONS_MAX];
@@ -532,7 +535,9 @@ static void cut_inherited(void *argument)
     threads_anew();
     plan_below(cut->limit, capacity);
     thread_cut(own_below(cut), cut->wait);
-    file_map_leave(session_off ? HT_SECTIONS_MAX : HT_MODULES);
+    if (!session_off)
+        modules_keep();
+    file_map_leave();
     cut_tables(capacity, cut);
 }
 
@@ -555,7 +560,7 @@ static COLD void make_room_first(struct cut *cut)
 /* A process that was never recorded has no file; that of a fork child which is not has been its parent's. */
 COLD bool session_may_make_room(void)
 {
-    return file_map_is_open() && !(session_off ? session_has_filter() : sys_frozen());
+    return session_off ? file_map_is_open() && !session_has_filter() : begun && !sys_frozen();
 }
 
 COLD void session_make_room(uint64_t limit)

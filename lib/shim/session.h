@@ -18,6 +18,9 @@ extern struct config config;
 /* Header of the file; valid while recording. */
 extern struct ht_header *session_header;
 
+/* Of the file, or in a fork child of its parent's. */
+extern uint64_t session_budget;
+
 /*
  * Makes sure that this process records. False: it does not, now (another thread is starting it; counted) or at all.
  * Context: cold; any thread; blocks signals and runs on the cold stack.

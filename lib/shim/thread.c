@@ -76,7 +76,7 @@ static size_t state_bytes(unsigned halved)
 /* How often a state is halved if the others have so many bytes, and so many are left below a limit. */
 static unsigned halvings_for(size_t used, size_t left)
 {
-    uint64_t most = STATES_BUDGETS * session_header->budget_bytes, share = (most - MIN(most, used)) / BUDGET_PART;
+    uint64_t most = STATES_BUDGETS * session_budget, share = (most - MIN(most, used)) / BUDGET_PART;
     unsigned halved = 0;
     while (state_bytes(halved) > share && shape_of(halved + 1).depth >= DEPTH_USUAL)
         halved++;

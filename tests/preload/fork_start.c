@@ -1,6 +1,7 @@
 /*
  * Fork children of a process of which another thread is just making the first event: that thread is stopped after every so many instructions (ptrace) of that, and
- * each time the main thread forks, in turn by libc and by a raw system call. Each child is recorded as any other.  fork_start INSTRUCTIONS
+ * each time the main thread forks, in turn by libc and by a raw system call. Each child is recorded as any other, also where it limits its addresses before.
+ * fork_start INSTRUCTIONS
  */
 #include "behaviour.h"
 #include <pthread.h>
@@ -8,9 +9,11 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define BLOCKS 20
+#define LIMIT ((rlim_t)4 << 30)
 
 static struct shared {
     volatile pid_t starter;
@@ -37,8 +40,16 @@ static bool is_recorded(void)
     return !directory || access(path, F_OK) == 0;
 }
 
-static void do_child(void)
+static void limit_addresses(void)
 {
+    struct rlimit limit = {LIMIT, RLIM_INFINITY};
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+}
+
+static void do_child(char turn)
+{
+    if (turn & 2)
+        limit_addresses();
     for (int i = 0; i < BLOCKS; i++)
         free(malloc(20));
     CHECK(is_recorded());
@@ -63,7 +74,7 @@ static void do_process(void)
     while (read(asked[0], &turn, 1) == 1) {
         pid_t pid = turn & 1 ? (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : fork();
         if (pid == 0)
-            do_child();
+            do_child(turn);
         wait_for(pid);
         CHECK(write(answered[1], &turn, 1) == 1);
     }

@@ -19,6 +19,7 @@
 
 struct config config = {.depth_max = 10};
 struct ht_header *session_header = &stage_header;
+uint64_t session_budget;
 static bool recording = true;
 static unsigned starts;
 
@@ -45,7 +46,7 @@ bool session_is_borrowed(void)
 static void begin(void)
 {
     stage_tables(100);
-    stage_header.budget_bytes = 64 << 20;
+    session_budget = 64 << 20;
     ck_assert(slots_init(8));
 }
 
@@ -462,7 +463,7 @@ START_TEST(many_deep_threads_share_a_few_budgets)
     begin();
     size_t before = memory_bytes();
     config.depth_max = 8192;
-    stage_header.budget_bytes = 1 << 20;
+    session_budget = 1 << 20;
     pthread_barrier_init(&all_in, NULL, 32);
     stage_crowd(32, record_together);
     state_count = 32;
@@ -482,7 +483,7 @@ START_TEST(states_are_a_part_of_a_limit)
 {
     begin();
     config.depth_max = 8192;
-    stage_header.budget_bytes = 1 << 30;
+    session_budget = 1 << 30;
     stage_data_limit = 1 << 30;
     size_t before = memory_bytes();
     thread_reserve(1);
@@ -531,7 +532,7 @@ START_TEST(states_of_ended_threads_become_small)
     struct guard guard;
     begin();
     config.depth_max = 8192;
-    stage_header.budget_bytes = 1 << 28;
+    session_budget = 1 << 28;
     struct thread *own = thread_enter(&guard);
     thread_leave(own, &guard);
     fill(own);
