@@ -260,7 +260,7 @@ static bool begin(void)
     if (!outfile_create(&config, (uint32_t)sys_pid(), forked, &outfile))
         return false;
     uint64_t affordable = outfile_budget(&config, outfile.free_bytes);
-    session_budget = forked ? MIN(session_budget, affordable) : affordable;
+    session_budget = session_budget ? MIN(session_budget, affordable) : affordable;
     bool made = open_file(&session_budget) && make_tables();
     if (made) {
         if (forked)
