@@ -34,16 +34,22 @@ static size_t slurp(const char *path, char *to, size_t capacity)
     return bytes;
 }
 
-uint64_t process_start_ticks(uint32_t pid)
+/*
+ * Field 22 of /proc/PID/stat, when the process began; 0: there is none, or it has ended and its parent has not waited for it. If only its first
+ * thread has ended (field 3: Z, too), it has others (field 20).
+ */
+static uint64_t living_since(uint32_t pid)
 {
-    char path[64], stat[1024];
+    char path[64], stat[1024], state;
+    unsigned threads;
+    unsigned long long ticks;
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
-    if (!slurp(path, stat, sizeof stat))
-        return 0;
+    slurp(path, stat, sizeof stat);
     const char *at = strrchr(stat, ')'); /* the name in field 2 may hold anything */
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoull(at + 1, NULL, 10) : 0;
+    if (!at || sscanf(at + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %u %*s %llu", &state,
+                      &threads, &ticks) != 3)
+        return 0;
+    return (state == 'Z' || state == 'X') && threads < 2 ? 0 : ticks;
 }
 
 bool process_owner(uint32_t pid, uid_t *uid)
@@ -95,7 +101,7 @@ enum reader_process process_state(const struct ht_header *header, int fd)
     if (!header->pid_namespace || stat("/proc/self/ns/pid", &namespace) != 0 ||
         namespace.st_ino != header->pid_namespace)
         return READER_UNKNOWN;
-    uint64_t ticks = process_start_ticks(header->pid);
+    uint64_t ticks = living_since(header->pid);
     if (!ticks)
         return READER_ENDED;
     if (!header->start_ticks)

@@ -12,9 +12,6 @@
  */
 enum reader_process process_state(const struct ht_header *header, int fd);
 
-/* Field 22 of /proc/PID/stat; 0: no such process. */
-uint64_t process_start_ticks(uint32_t pid);
-
 /* Effective user of a process. False: no such process. */
 bool process_owner(uint32_t pid, uid_t *uid);
 
