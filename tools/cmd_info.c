@@ -133,8 +133,9 @@ static void print_coverage(const struct profile *profile)
            allocs ? 100.0 * (double)cut / (double)allocs : 0.0);
     uint64_t rss = profile->process == READER_RUNNING ? process_rss_anon(profile->header.pid) : 0;
     if (rss)
-        printf("coverage: %llu bytes of heap tracked, the process has %llu bytes of anonymous memory\n",
-               ULL(profile->total[HT_KIND_HEAP].live_bytes), ULL(rss));
+        printf("coverage: %llu bytes of heap and %llu of mappings tracked, the process has %llu bytes of anonymous "
+               "memory\n",
+               ULL(profile->total[HT_KIND_HEAP].live_bytes), ULL(profile->total[HT_KIND_MAP].live_bytes), ULL(rss));
     if (profile->header.malloc_owner[0] && !(profile->header.flags & HT_FLAG_MALLOC_ELSEWHERE))
         print_field("allocator", profile->header.malloc_owner);
     if (coverage_problem(profile, problem))

@@ -18,6 +18,12 @@ INLINE uint64_t coverage_peak(const struct profile *profile)
     return MAX(reader_value(&profile->header.peak_bytes), profile->total[HT_KIND_HEAP].live_bytes);
 }
 
+/* Whether more lives in mappings than in the heap: then they are what a process has grown by, an interpreter's arenas for instance. */
+INLINE bool coverage_mostly_mapped(const struct profile *profile)
+{
+    return profile->total[HT_KIND_MAP].live_bytes > profile->total[HT_KIND_HEAP].live_bytes;
+}
+
 /* Allocations that heaptap saw and that are in no figure (an event without room for counters may have been a free). */
 uint64_t coverage_lost(const struct profile *profile);
 

@@ -12,16 +12,20 @@
 
 static void print_figures(const struct sheet *sheet, const struct profile *profile)
 {
-    const struct profile_totals *heap = &profile->total[HT_KIND_HEAP];
+    const struct profile_totals *heap = &profile->total[HT_KIND_HEAP], *map = &profile->total[HT_KIND_MAP];
     char program[256], peak[HUMAN_MAX], left[HUMAN_MAX], blocks[HUMAN_MAX], all[HUMAN_MAX], all_blocks[HUMAN_MAX],
-        text[768];
+        mapped[HUMAN_MAX], mappings[HUMAN_MAX], text[1024];
     const char *used = coverage_unfollowed(profile) ? "at least " : "", *made = coverage_lost(profile) ? used : "";
     err_safe_text(program, sizeof program, text_basename(profile->header.exe));
-    snprintf(text, sizeof text, "%s: heap at its peak %s%s; %s %s%s in %s %s; allocated %s%s in %s %s", program, used,
+    int length = snprintf(text, sizeof text, "%s: heap at its peak %s%s; %s %s%s in %s %s; allocated %s%s in %s %s", program, used,
              human_bytes(peak, coverage_peak(profile)), profile->process == READER_ENDED ? "left at the end" : "now",
              used, human_bytes(left, heap->live_bytes), human_count(blocks, heap->live),
              heap->live == 1 ? "block" : "blocks", made, human_bytes(all, heap->alloc_bytes),
              human_count(all_blocks, heap->allocs), heap->allocs == 1 ? "block" : "blocks");
+    if (map->live)
+        snprintf(text + length, sizeof text - (size_t)length, "; mapped %s in %s %s",
+                 human_bytes(mapped, map->live_bytes), human_count(mappings, map->live),
+                 map->live == 1 ? "mapping" : "mappings");
     sheet_hanging(sheet, PREFIX, text);
 }
 
@@ -110,12 +114,14 @@ void summary_others(FILE *out, const struct profile *others)
 bool summary_write(FILE *out, struct names *names, const struct profile *others, struct err *err)
 {
     struct sheet sheet;
-    struct top_site sites[SITES_SHOWN];
+    struct top_site sites[2 * SITES_SHOWN];
     const struct profile *profile = names->profile;
     char problem[COVERAGE_MAX];
     bool left = profile->total[HT_KIND_HEAP].live_bytes != 0;
-    struct top top = top_sites(profile, left ? PROFILE_INUSE : PROFILE_ALLOC, sites, SITES_SHOWN);
-    if (!top_resolve(names, sites, top.count, err))
+    struct top top = top_sites(profile, left ? PROFILE_INUSE : PROFILE_ALLOC, sites, SITES_SHOWN), maps = {0};
+    if (coverage_mostly_mapped(profile))
+        maps = top_sites(profile, PROFILE_MMAP, sites + top.count, SITES_SHOWN);
+    if (!top_resolve(names, sites, top.count + maps.count, err))
         return false;
     sheet_open(&sheet, out);
     if (coverage_problem(profile, problem))
@@ -124,6 +130,8 @@ bool summary_write(FILE *out, struct names *names, const struct profile *others,
         print_figures(&sheet, profile);
     if (top.count)
         print_sites(&sheet, names, &top, sites, left ? "is left" : "was allocated");
+    if (maps.count)
+        print_sites(&sheet, names, &maps, sites + top.count, "is mapped");
     print_losses(&sheet, profile, has_losses(others));
     summary_others(out, others);
     return true;

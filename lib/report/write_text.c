@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define SITES_SHOWN 10
-#define SECTIONS 2
+#define SECTIONS 3
 #define PATH_LINES 4
 
 /* One list of sites. */
@@ -49,7 +49,9 @@ static void print_sites(const struct report *report, const struct section *secti
     for (uint32_t i = 0; i < top->count; i++) {
         fprintf(sheet->out, "%s%10s%s %8s  in %s %s\n", sheet_bold(sheet), human_bytes(bytes, sites[i].bytes),
                 sheet_plain(sheet), human_share(share, sites[i].bytes, top->bytes),
-                human_count(blocks, sites[i].blocks), plural(sites[i].blocks, "block", "blocks"));
+                human_count(blocks, sites[i].blocks),
+                section->view == PROFILE_MMAP ? plural(sites[i].blocks, "mapping", "mappings")
+                                              : plural(sites[i].blocks, "block", "blocks"));
         fputs("    ", sheet->out);
         sheet_path(sheet, 4, PATH_LINES, report->names, sites[i].site);
     }
@@ -63,9 +65,10 @@ static bool load_sections(struct report *report, enum profile_view view, struct 
     if (view == PROFILE_INUSE || view == PROFILE_EXIT)
         report->section[report->sections++] = (struct section){
             .view = view, .title = report->profile->process == READER_ENDED ? "Left at the end" : "In use now"};
-    report->section[report->sections++] = view == PROFILE_MMAP
-                                              ? (struct section){.view = view, .title = "Mapped"}
-                                              : (struct section){.view = PROFILE_ALLOC, .title = "Allocated in all"};
+    if (view == PROFILE_MMAP || (view != PROFILE_ALLOC && coverage_mostly_mapped(report->profile)))
+        report->section[report->sections++] = (struct section){.view = PROFILE_MMAP, .title = "Mapped"};
+    if (view != PROFILE_MMAP)
+        report->section[report->sections++] = (struct section){.view = PROFILE_ALLOC, .title = "Allocated in all"};
     for (uint32_t i = 0; i < report->sections; i++) {
         struct section *section = &report->section[i];
         section->top = top_sites(report->profile, section->view, section->site, SITES_SHOWN);

@@ -131,6 +131,6 @@ class Summary {
         if (problems.length)
             this.noteList("warn", `Of ${count(problems.length, "process", "processes")} not everything is in the record`, problems);
         if (program.rss)
-            this.note("", `${formatBytes(totals.heap.live_bytes)} of heap are tracked; the process has ${formatBytes(program.rss)} of anonymous memory.`);
+            this.note("", `${formatBytes(totals.heap.live_bytes)} of heap${totals.map.live ? ` and ${formatBytes(totals.map.live_bytes)} of mappings` : ""} are tracked; the process has ${formatBytes(program.rss)} of anonymous memory.`);
     }
 }
