@@ -268,11 +268,31 @@ def check_living(page):
     with open("known.html", encoding="utf-8") as source:
         text = source.read()
     with open("living.html", "w", encoding="utf-8") as out:
-        out.write(text.replace('"state":"exited"', '"state":"running"'))
+        text = text.replace('"state":"exited"', '"state":"running"').replace('"rss":0', '"rss":104857600')
+        out.write(re.sub(r'"map":{.*?}', '"map":{"allocs":9,"alloc_bytes":9437184,"live":2,"live_bytes":2097152}', text))
     page.open("living.html")
     page.settle()
     check("exit is not offered", page.run("[...document.querySelectorAll('#views button')].filter((button) => button.disabled).map((button) => button.value)"), ["exit"])
     check("first figure", page.run("document.querySelector('#tiles dt').textContent"), "In use")
+    check("what is tracked", "138 KiB of heap and 2.0 MiB of mappings are tracked; the process has 100 MiB" in
+          page.run("document.getElementById('notes').innerText.replaceAll('\u00a0', ' ')"), True)
+
+
+def check_height(page):
+    """A window that becomes higher shows more of the graph, without an empty strip below; one that becomes lower, less."""
+    page.look(1280, 500)
+    page.open("known.html")
+    page.settle()
+    page.run("choose('view', 'alloc')")
+    page.settle()
+    heights = "[document.getElementById('flame').clientHeight, document.getElementById('scroll').clientHeight, flame.height > flame.view]"
+    before = page.run(heights)
+    check("low", [before[0] == before[1], before[2]], [True, True])
+    for height in (900, 500):
+        page.look(1280, height)
+        page.settle()
+        after = page.run(heights)
+        check(f"{height} high", [after[0] == after[1], (after[0] > before[0]) == (height > 500)], [True, True])
 
 
 page = browser.Browser(browser.find(), 250)
@@ -292,6 +312,7 @@ try:
     check_big(page)
     check_living(page)
     check_merged(page)
+    check_height(page)
     for look in ((1280, 900, True), (400, 800, False)):
         page.look(*look)
         page.open("known.html")

@@ -102,9 +102,9 @@ class Flame {
     }
 
     resize() {
-        const width = this.scroll.clientWidth;
-        if (width !== this.width) {
-            this.width = width;
+        const {clientWidth, clientHeight} = this.scroll;
+        if (clientWidth !== this.width || clientHeight !== this.view) {
+            this.width = clientWidth;
             if (this.tree)
                 this.fit();
         }
