@@ -113,13 +113,15 @@ static unsigned columns_in_path(const struct path *path, const char *text)
     return MIN(columns_of(text), path->sheet->width - path->indent - 2 - reserve(path));
 }
 
-static void print_frame(struct path *path, const char *text, bool first, unsigned times)
+/* `times` are the frames that the text stands for. */
+static void print_frame(struct path *path, const char *text, unsigned times)
 {
     const struct sheet *sheet = path->sheet;
+    bool first = path->line == 1 && !path->at;
     unsigned columns = columns_in_path(path, text), separator = first ? 0 : (unsigned)strlen(SEPARATOR);
     bool full = path->at + separator + columns + reserve(path) > sheet->width - path->indent;
-    if (!first && full && path->line == path->lines_max) {
-        path->left = times;
+    if (path->left || (!first && full && path->line == path->lines_max)) {
+        path->left += times;
         return;
     }
     if (!first && full) {
@@ -152,6 +154,19 @@ static bool same_frame(const struct names *names, uint32_t a, uint32_t b)
     return names->frames[a].function == names->frames[b].function && names->frames[a].line == names->frames[b].line;
 }
 
+/* Of the standard library of C++ or Rust, told by the source or, without one, by the name. */
+static bool is_of_std(const struct names *names, uint32_t frame)
+{
+    static const char *const starts[] = {"std::", "__gnu_cxx::", "<std::", "<core::", "<alloc::"};
+    const char *file = names->texts.text[names->functions[names->frames[frame].function].file];
+    if (strstr(file, "/include/c++/") || text_starts(file, "/rustc/") || text_starts(file, "/rust/deps/"))
+        return true;
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+        found |= text_starts(names_of_frame(names, frame), starts[i]);
+    return found;
+}
+
 void sheet_path(const struct sheet *sheet, unsigned indent, unsigned lines_max, const struct names *names,
                 const struct profile_site *site)
 {
@@ -159,16 +174,23 @@ void sheet_path(const struct sheet *sheet, unsigned indent, unsigned lines_max, 
     struct path path = {sheet, indent, lines_max, 1, 0, 0};
     struct top_walk walk = top_walk(site);
     uint32_t frame, next;
+    unsigned inside = 0; /* frames of a standard library, of which only the one that was called from outside is told */
     bool more = top_next(&walk, names, &frame);
-    for (bool first = true; more; first = false, frame = next) {
+    for (; more; frame = next) {
         unsigned times = 1;
         while ((more = top_next(&walk, names, &next)) && same_frame(names, frame, next))
             times++; /* recursion */
+        if (more && is_of_std(names, frame) && is_of_std(names, next)) {
+            inside += times;
+            continue;
+        }
+        if (inside) {
+            snprintf(text, sizeof text, "%u of std", inside);
+            print_frame(&path, text, inside);
+        }
         describe_frame(names, frame, times, text, sizeof text);
-        if (path.left)
-            path.left += times;
-        else
-            print_frame(&path, text, first, times);
+        print_frame(&path, text, times);
+        inside = 0;
     }
     if (path.left)
         fprintf(sheet->out, SEPARATOR "%u more", path.left);

@@ -38,9 +38,9 @@ void sheet_hanging(const struct sheet *sheet, const char *before, const char *te
 void sheet_heading(const struct sheet *sheet, const char *text);
 
 /*
- * A site's stack as `NAME (FILE:LINE) < CALLER < ...`, innermost first, on at most lines_max lines; recursion is `NAME (FILE:LINE) N times`, and frames that find no room are
- * counted. Names are
- * resolved (top_resolve). Begins where the line is, after `indent` columns that the caller printed.
+ * A site's stack as `NAME (FILE:LINE) < CALLER < ...`, innermost first, on at most lines_max lines; recursion is `NAME (FILE:LINE) N times`, frames of C++'s or Rust's
+ * standard library that were called from there are `N of std`, and frames that find no room are counted. Names are resolved (top_resolve). Begins where the
+ * line is, after `indent` columns that the caller printed.
  */
 void sheet_path(const struct sheet *sheet, unsigned indent, unsigned lines_max, const struct names *names,
                 const struct profile_site *site);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SITES_SHOWN 3
+#define PATH_LINES 3
 #define PREFIX "heaptap: "
 
 static void print_figures(const struct sheet *sheet, const struct profile *profile)
@@ -17,11 +18,12 @@ static void print_figures(const struct sheet *sheet, const struct profile *profi
         mapped[HUMAN_MAX], mappings[HUMAN_MAX], text[1024];
     const char *used = coverage_unfollowed(profile) ? "at least " : "", *made = coverage_lost(profile) ? used : "";
     err_safe_text(program, sizeof program, text_basename(profile->header.exe));
-    int length = snprintf(text, sizeof text, "%s: heap at its peak %s%s; %s %s%s in %s %s; allocated %s%s in %s %s", program, used,
-             human_bytes(peak, coverage_peak(profile)), profile->process == READER_ENDED ? "left at the end" : "now",
-             used, human_bytes(left, heap->live_bytes), human_count(blocks, heap->live),
-             heap->live == 1 ? "block" : "blocks", made, human_bytes(all, heap->alloc_bytes),
-             human_count(all_blocks, heap->allocs), heap->allocs == 1 ? "block" : "blocks");
+    int length = snprintf(text, sizeof text, "%s: heap at its peak %s%s; %s %s%s in %s %s; allocated %s%s in %s %s",
+                          program, used, human_bytes(peak, coverage_peak(profile)),
+                          profile->process == READER_ENDED ? "left at the end" : "now", used,
+                          human_bytes(left, heap->live_bytes), human_count(blocks, heap->live),
+                          heap->live == 1 ? "block" : "blocks", made, human_bytes(all, heap->alloc_bytes),
+                          human_count(all_blocks, heap->allocs), heap->allocs == 1 ? "block" : "blocks");
     if (map->live)
         snprintf(text + length, sizeof text - (size_t)length, "; mapped %s in %s %s",
                  human_bytes(mapped, map->live_bytes), human_count(mappings, map->live),
@@ -37,7 +39,7 @@ static void print_sites(const struct sheet *sheet, struct names *names, const st
     for (uint32_t i = 0; i < top->count; i++) {
         int indent = fprintf(sheet->out, "%10s %8s  ", human_bytes(bytes, sites[i].bytes),
                              human_share(share, sites[i].bytes, top->bytes));
-        sheet_path(sheet, (unsigned)MAX(indent, 0), 2, names, sites[i].site);
+        sheet_path(sheet, (unsigned)MAX(indent, 0), PATH_LINES, names, sites[i].site);
     }
 }
 
