@@ -27,6 +27,8 @@ uint64_t coverage_cut(const struct profile *profile)
     return cut;
 }
 
+#define BUDGET_LEAST (512u << 10) /* that can be asked for: less is what there was room for */
+
 /* What helps where there was no room. */
 #define ADVICE_MAX 200
 static const char *advice(const struct ht_header *header, char to[ADVICE_MAX])
@@ -35,7 +37,14 @@ static const char *advice(const struct ht_header *header, char to[ADVICE_MAX])
     if (header->flags & HT_FLAG_LIMITED)
         return "the process has a limit on its addresses (ulimit -v, -d), of which heaptap takes a small part; set it "
                "higher";
-    snprintf(to, ADVICE_MAX, "set HEAPTAP_BUDGET higher (now %s)", human_bytes(budget, header->budget_bytes));
+    human_bytes(budget, header->budget_bytes);
+    if (header->budget_bytes < BUDGET_LEAST)
+        snprintf(to, ADVICE_MAX,
+                 "there was room for a budget of %s only; free some where the file lies, raise ulimit -f, or name "
+                 "another directory in HEAPTAP_DIR",
+                 budget);
+    else
+        snprintf(to, ADVICE_MAX, "set HEAPTAP_BUDGET higher (now %s)", budget);
     return to;
 }
 
