@@ -6,13 +6,14 @@
 #include <time.h>
 #include <unistd.h>
 
-const char help_ls[] = "usage: heaptap ls\n"
-                       "\n"
-                       "Lists the buffers of your processes, living and dead, in $HEAPTAP_DIR, /dev/shm and /tmp: PID, "
-                       "state (running, exited,\n"
-                       "killed, unknown), bytes that the file takes, seconds since it began, program, path.\n"
-                       "\n"
-                       "  -h, --help  this text\n";
+const char help_ls[] =
+    "usage: heaptap ls\n"
+    "\n"
+    "Lists the buffers of your processes, living and dead, in $HEAPTAP_DIR, /dev/shm and /tmp: PID, "
+    "state (running, exited,\n"
+    "killed, unknown), bytes that the file takes, seconds since it began, program, path; the newest last.\n"
+    "\n"
+    "  -h, --help  this text\n";
 
 static const char *state_word(const struct reader_summary *summary)
 {
@@ -55,5 +56,5 @@ int cmd_ls(const struct tool_verb *verb, int argc, char **argv)
     for (size_t i = 0; i < list.count; i++)
         print_file(&list.file[i]);
     find_free(&list);
-    return MAX(status, tool_finish(stdout, "standard output"));
+    return tool_finish(stdout, "standard output") == TOOL_DONE ? status : TOOL_FAILED;
 }

@@ -12,9 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int compare_paths(const void *a, const void *b)
+/* The newest last, where somebody looks first. */
+static int compare_files(const void *a, const void *b)
 {
-    return strcmp(((const struct find_file *)a)->path, ((const struct find_file *)b)->path);
+    const struct find_file *one = a, *other = b;
+    uint64_t begun = one->summary.header.start_realtime_ns, later = other->summary.header.start_realtime_ns;
+    return begun != later ? (begun < later ? -1 : 1) : strcmp(one->path, other->path);
 }
 
 static bool add(struct find_list *list, const struct find_file *file)
@@ -64,7 +67,7 @@ bool find_all(struct find_list *list, uid_t owner, struct err *err)
         return err_set(err, "no memory for the list of buffers");
     }
     if (list->count)
-        qsort(list->file, list->count, sizeof *list->file, compare_paths);
+        qsort(list->file, list->count, sizeof *list->file, compare_files);
     return true;
 }
 

@@ -17,7 +17,7 @@ struct find_list {
 };
 
 /*
- * All buffers of one user, by path. Files that are no buffers, or of other users, are passed over: anybody may plant a file in /tmp.
+ * All buffers of one user, the newest last. Files that are no buffers, or of other users, are passed over: anybody may plant a file in /tmp.
  * False: no memory, and no list.
  */
 bool find_all(struct find_list *list, uid_t owner, struct err *err);
