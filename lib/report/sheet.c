@@ -55,13 +55,6 @@ void sheet_cut(const struct sheet *sheet, const char *text, unsigned most)
     fputs(skip_columns(text, columns - tail), sheet->out);
 }
 
-void sheet_line(const struct sheet *sheet, unsigned indent, const char *text)
-{
-    fprintf(sheet->out, "%*s", (int)indent, "");
-    sheet_cut(sheet, text, sheet->width - indent);
-    fputc('\n', sheet->out);
-}
-
 void sheet_hanging(const struct sheet *sheet, const char *before, const char *text)
 {
     unsigned indent = columns_of(before), room = sheet->width - indent;

@@ -28,8 +28,6 @@ INLINE const char *sheet_plain(const struct sheet *sheet)
 
 /* The text if it fits into so many columns (at least 4), else its two ends: a long name's last part matters, too. */
 void sheet_cut(const struct sheet *sheet, const char *text, unsigned most);
-/* One line, cut. */
-void sheet_line(const struct sheet *sheet, unsigned indent, const char *text);
 /* Words, onto as many lines as they need. */
 void sheet_wrapped(const struct sheet *sheet, unsigned indent, const char *text);
 /* The same behind some words on the first line; the others begin below where it begins. */

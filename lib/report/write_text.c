@@ -104,10 +104,11 @@ static void print_identity(const struct report *report)
 /* `behind` follows the size. Sizes are one column, which is wider where some have "at least" before them. */
 static void print_size(const struct report *report, const char *what, bool least, uint64_t bytes, const char *behind)
 {
-    char size[HUMAN_MAX], whole[HUMAN_MAX + 16], text[160];
+    char size[HUMAN_MAX], whole[HUMAN_MAX + 16], before[32], text[128];
     snprintf(whole, sizeof whole, "%s%s", least ? "at least " : "", human_bytes(size, bytes));
-    snprintf(text, sizeof text, "%-16s %*s%s", what, coverage_unfollowed(report->profile) ? 19 : 10, whole, behind);
-    sheet_line(&report->sheet, 2, text);
+    snprintf(before, sizeof before, "  %-16s ", what);
+    snprintf(text, sizeof text, "%*s%s", coverage_unfollowed(report->profile) ? 19 : 10, whole, behind);
+    sheet_hanging(&report->sheet, before, text);
 }
 
 static void print_figure(const struct report *report, const char *what, bool least, uint64_t bytes, uint64_t blocks,
