@@ -174,6 +174,10 @@ static void print_coverage(const struct report *report)
     bool problem = coverage_problem(profile, text);
     if (problem)
         sheet_wrapped(sheet, 2, text);
+    if (profile->header.ctl_pause && profile->process != READER_ENDED) {
+        snprintf(text, sizeof text, "recording is paused: heaptap resume %u", profile->header.pid);
+        sheet_wrapped(sheet, 2, text);
+    }
     if (profile->header.interval_bytes)
         snprintf(text, sizeof text, "sampled: one in some %u bytes; figures are estimates",
                  profile->header.interval_bytes);
