@@ -1,6 +1,7 @@
 #include "tool.h"
 
 #include <report/find.h>
+#include <report/sheet.h>
 
 #include <common/text.h>
 #include <time.h>
@@ -9,11 +10,13 @@
 const char help_ls[] =
     "usage: heaptap ls\n"
     "\n"
-    "Lists the buffers of your processes, living and dead, in $HEAPTAP_DIR, /dev/shm and /tmp: PID, "
-    "state (running, exited,\n"
-    "killed, unknown), bytes that the file takes, seconds since it began, program, path; the newest last.\n"
+    "Lists the buffers of your processes, living and dead, in $HEAPTAP_DIR, /dev/shm and /tmp, the newest last: PID, "
+    "state\n"
+    "(running, exited, killed, unknown), bytes that the file takes, seconds since it began, program, path, command.\n"
     "\n"
     "  -h, --help  this text\n";
+
+#define COMMAND_COLUMNS 60
 
 static const char *state_word(const struct reader_summary *summary)
 {
@@ -27,12 +30,16 @@ static const char *state_word(const struct reader_summary *summary)
 static void print_file(const struct find_file *file)
 {
     const struct ht_header *header = &file->summary.header;
+    char command[4 * sizeof header->command];
     uint64_t now = (uint64_t)time(NULL), began = header->start_realtime_ns / 1000000000;
     printf("%7u  %-8s %10llu %8llu  ", header->pid, state_word(&file->summary),
            (unsigned long long)file->summary.data_bytes, (unsigned long long)(now > began ? now - began : 0));
     tool_print_text(stdout, text_basename(header->exe));
     printf("  ");
     tool_print_text(stdout, file->path);
+    printf("  ");
+    err_safe_text(command, sizeof command, header->command);
+    sheet_cut(&(struct sheet){.out = stdout}, command, COMMAND_COLUMNS);
     putchar('\n');
 }
 
@@ -49,7 +56,7 @@ int cmd_ls(const struct tool_verb *verb, int argc, char **argv)
     if (!find_all(&list, geteuid(), &err))
         return tool_fail(&err);
     if (list.count)
-        printf("%7s  %-8s %10s %8s  %s  %s\n", "PID", "STATE", "BYTES", "SECONDS", "PROGRAM", "FILE");
+        printf("%7s  %-8s %10s %8s  %s  %s  %s\n", "PID", "STATE", "BYTES", "SECONDS", "PROGRAM", "FILE", "COMMAND");
     else
         fputs("heaptap: no buffers of yours in $HEAPTAP_DIR, /dev/shm or /tmp; heaptap run COMMAND makes some\n",
               stderr);

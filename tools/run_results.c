@@ -131,7 +131,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
     struct err err;
     char word[RUN_WORD_MAX];
     bool done = true, copied;
-    size_t others = 0; /* than the command's own process */
+    size_t others = 0; /* than the command's own process, or what that was before an exec */
     for (size_t i = 0; i < family->count; i++) {
         struct family_file *file = &family->file[i];
         if (!file->usable)
@@ -145,7 +145,7 @@ static bool keep_buffers(const struct run_results *results, const struct family_
         others += file != own;
     }
     if (others)
-        run_say("%zu other %s recorded, too: heaptap ls", others, others == 1 ? "process was" : "processes were");
+        run_say("%zu other %s kept, too: heaptap ls", others, others == 1 ? "buffer is" : "buffers are");
     if (own)
         run_say("the buffer is kept   next: heaptap dump %s", run_shell_word(word, own->path));
     return done && (own || others);
@@ -156,14 +156,20 @@ static bool keep_buffers(const struct run_results *results, const struct family_
 static void tell_living(const struct family *family)
 {
     size_t living = 0;
+    uint32_t pid = 0;
     for (size_t i = 0; i < family->count; i++) {
         bool counted = !run_lives(&family->file[i]);
         for (size_t before = 0; before < i && !counted; before++) /* what it was before an exec */
             counted = run_lives(&family->file[before]) &&
                       family->file[before].summary.header.pid == family->file[i].summary.header.pid;
         living += !counted;
+        pid = counted ? pid : family->file[i].summary.header.pid;
     }
-    if (living)
+    /* In another PID namespace it has another number. */
+    const struct family_file *last = living == 1 ? family_of(family, (pid_t)pid) : NULL;
+    if (last)
+        run_say("1 process runs still, %s: heaptap dump %u; its buffer stays", run_program_of(last), pid);
+    else if (living)
         run_say("%zu %s still; heaptap ls names the buffers, which stay", living,
                 living == 1 ? "process runs" : "processes run");
     if (family->silent)
