@@ -162,6 +162,28 @@ static void say_recorded(const struct profile *profile, bool problem, char to[CO
     }
 }
 
+/* Where names could come from, if functions without one allocated a tenth of what the last list is about. */
+static void print_unnamed(const struct report *report)
+{
+    const struct section *section = &report->section[report->sections - 1];
+    const struct profile *profile = report->profile;
+    char text[COVERAGE_MAX], share[HUMAN_MAX];
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < section->top.count; i++) {
+        uint32_t node = section->site[i].site->node, place = node ? profile->nodes[node].place : 0;
+        if (node && profile->places[place].module < profile->module_count &&
+            names_is_placeholder(report->names, report->names->places[place].first))
+            bytes += section->site[i].bytes;
+    }
+    if (bytes <= section->top.bytes / 10)
+        return;
+    snprintf(text, sizeof text,
+             "at least %s of the %s bytes are in functions without a name (MODULE+0xOFFSET): debug files give names, "
+             "--debug-dir DIR",
+             human_share(share, bytes, section->top.bytes), section->view == PROFILE_MMAP ? "mapped" : "allocated");
+    sheet_wrapped(&report->sheet, 2, text);
+}
+
 static void print_coverage(const struct report *report)
 {
     const struct sheet *sheet = &report->sheet;
@@ -189,6 +211,7 @@ static void print_coverage(const struct report *report)
     snprintf(text, sizeof text, "stacks that are cut short: %s of %s (%s)", human_count(cut_text, cut),
              human_count(all_text, all), human_share(share, cut, all));
     sheet_wrapped(sheet, 2, text);
+    print_unnamed(report);
     if (profile->events_during) {
         snprintf(text, sizeof text, "read while the process went on: figures may be apart by %s events",
                  human_count(all_text, profile->events_during));
