@@ -153,25 +153,35 @@ static bool keep_buffers(const struct run_results *results, const struct family_
 
 /* ---- Both ---- */
 
+/* Processes of which that is known; `pid`: one of them. */
+static size_t count_processes(const struct family *family, enum reader_process state, uint32_t *pid)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < family->count; i++) {
+        const struct family_file *file = &family->file[i];
+        bool counted = !file->usable || file->summary.process != state;
+        for (size_t before = 0; before < i && !counted; before++) /* what it was before an exec */
+            counted = family->file[before].usable && family->file[before].summary.process == state &&
+                      family->file[before].summary.header.pid == file->summary.header.pid;
+        count += !counted;
+        *pid = counted ? *pid : file->summary.header.pid;
+    }
+    return count;
+}
+
 static void tell_living(const struct family *family)
 {
-    size_t living = 0;
     uint32_t pid = 0;
-    for (size_t i = 0; i < family->count; i++) {
-        bool counted = !run_lives(&family->file[i]);
-        for (size_t before = 0; before < i && !counted; before++) /* what it was before an exec */
-            counted = run_lives(&family->file[before]) &&
-                      family->file[before].summary.header.pid == family->file[i].summary.header.pid;
-        living += !counted;
-        pid = counted ? pid : family->file[i].summary.header.pid;
-    }
-    /* In another PID namespace it has another number. */
-    const struct family_file *last = living == 1 ? family_of(family, (pid_t)pid) : NULL;
-    if (last)
-        run_say("1 process runs still, %s: heaptap dump %u; its buffer stays", run_program_of(last), pid);
-    else if (living)
-        run_say("%zu %s still; heaptap ls names the buffers, which stay", living,
-                living == 1 ? "process runs" : "processes run");
+    size_t unknown = count_processes(family, READER_UNKNOWN, &pid);
+    size_t running = count_processes(family, READER_RUNNING, &pid);
+    if (running == 1)
+        run_say("1 process runs still, %s: heaptap dump %u; its buffer stays",
+                run_program_of(family_of(family, (pid_t)pid)), pid);
+    else if (running)
+        run_say("%zu processes run still; heaptap ls names the buffers, which stay", running);
+    if (unknown)
+        run_say("%zu %s in another PID namespace may run still; heaptap ls names the buffers, which stay", unknown,
+                unknown == 1 ? "process" : "processes");
     if (family->silent)
         run_say("%zu %s recorded nothing so far; heaptap ls names the buffers when there are any", family->silent,
                 family->silent == 1 ? "process runs still and has" : "processes run still and have");
