@@ -7,14 +7,15 @@
 #include <time.h>
 #include <unistd.h>
 
-const char help_ls[] =
-    "usage: heaptap ls\n"
-    "\n"
-    "Lists the buffers of your processes, living and dead, in $HEAPTAP_DIR, /dev/shm and /tmp, the newest last: PID, "
-    "state\n"
-    "(running, exited, killed, unknown), bytes that the file takes, seconds since it began, program, path, command.\n"
-    "\n"
-    "  -h, --help  this text\n";
+const char help_ls[] = "usage: heaptap ls\n"
+                       "\n"
+                       "Lists the buffers of your processes, and for root those of all users, living and dead, in "
+                       "$HEAPTAP_DIR, /dev/shm and\n"
+                       "/tmp, the newest last: PID, state (running, exited, killed, unknown), bytes that the file "
+                       "takes, seconds since it\n"
+                       "began, program, path, user, command.\n"
+                       "\n"
+                       "  -h, --help  this text\n";
 
 #define COMMAND_COLUMNS 60
 
@@ -37,7 +38,7 @@ static void print_file(const struct find_file *file)
     tool_print_text(stdout, text_basename(header->exe));
     printf("  ");
     tool_print_text(stdout, file->path);
-    printf("  ");
+    printf("  %u  ", (unsigned)file->summary.owner);
     err_safe_text(command, sizeof command, header->command);
     sheet_cut(&(struct sheet){.out = stdout}, command, COMMAND_COLUMNS);
     putchar('\n');
@@ -53,10 +54,11 @@ int cmd_ls(const struct tool_verb *verb, int argc, char **argv)
     if (optind != argc)
         return tool_usage(verb, "takes no file");
     int status = tool_check_places();
-    if (!find_all(&list, geteuid(), &err))
+    if (!find_all(&list, geteuid() ? geteuid() : FIND_ALL_USERS, &err))
         return tool_fail(&err);
     if (list.count)
-        printf("%7s  %-8s %10s %8s  %s  %s  %s\n", "PID", "STATE", "BYTES", "SECONDS", "PROGRAM", "FILE", "COMMAND");
+        printf("%7s  %-8s %10s %8s  %s  %s  %s  %s\n", "PID", "STATE", "BYTES", "SECONDS", "PROGRAM", "FILE", "USER",
+               "COMMAND");
     else
         fputs("heaptap: no buffers of yours in $HEAPTAP_DIR, /dev/shm or /tmp; heaptap run COMMAND makes some\n",
               stderr);

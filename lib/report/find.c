@@ -32,6 +32,11 @@ static bool add(struct find_list *list, const struct find_file *file)
     return true;
 }
 
+static bool is_of(uid_t user, uid_t owner)
+{
+    return owner == FIND_ALL_USERS || user == owner;
+}
+
 static bool scan(struct find_list *list, const char *directory, uid_t owner)
 {
     DIR *stream = opendir(directory);
@@ -42,11 +47,11 @@ static bool scan(struct find_list *list, const char *directory, uid_t owner)
         struct find_file file;
         if (!text_starts(entry->d_name, "heaptap.") ||
             fstatat(dirfd(stream), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(stat.st_mode) ||
-            stat.st_uid != owner)
+            !is_of(stat.st_uid, owner))
             continue;
         int length = snprintf(file.path, sizeof file.path, "%s/%s", directory, entry->d_name);
         if (length > 0 && (size_t)length < sizeof file.path && reader_peek(&file.summary, file.path, NULL) &&
-            file.summary.owner == owner)
+            is_of(file.summary.owner, owner))
             done = add(list, &file);
     }
     if (stream)
@@ -113,6 +118,15 @@ bool find_pid(uint32_t pid, char *path, size_t capacity, uid_t *owner, struct er
     }
     if (found)
         return true;
+    if (users[0] == 0 && find_all(&list, FIND_ALL_USERS, err)) {
+        const struct find_file *file = choose(&list, pid);
+        if (file)
+            err_set(err, "no buffer of process %u is yours; user %u has %s: name that file", pid,
+                    (unsigned)file->summary.owner, file->path);
+        find_free(&list);
+        if (file)
+            return false;
+    }
     char why[COVERAGE_MAX];
     coverage_absent(pid, why);
     return err_set(err,

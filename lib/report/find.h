@@ -17,9 +17,10 @@ struct find_list {
 };
 
 /*
- * All buffers of one user, the newest last. Files that are no buffers, or of other users, are passed over: anybody may plant a file in /tmp.
+ * All buffers of one user, or of all users, the newest last. Files that are no buffers, or of other users, are passed over: anybody may plant a file in /tmp.
  * False: no memory, and no list.
  */
+#define FIND_ALL_USERS ((uid_t)-1)
 bool find_all(struct find_list *list, uid_t owner, struct err *err);
 void find_free(struct find_list *list);
 
