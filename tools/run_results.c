@@ -70,7 +70,13 @@ static bool summarize(const struct family_file *own, const struct profile *other
 
 /* ---- With -o ---- */
 
-/* OUT for the command's own process, OUT.EXE.PID for others, and a number where one process recorded twice. */
+/* Length of OUT without the end that tells the format. */
+static int stem_of(const struct run_results *results)
+{
+    return (int)(strlen(results->output) - strlen(convert_suffix(results->format)));
+}
+
+/* app.html for the command's own process, app.EXE.PID.html for others, and a number behind the PID where one process recorded twice. */
 static void name_output(const struct run_results *results, const struct family_file *file, char *to, size_t capacity)
 {
     char program[64];
@@ -78,9 +84,14 @@ static void name_output(const struct run_results *results, const struct family_f
     for (char *at = program; *at; at++)
         if ((unsigned char)*at <= ' ' || *at == 127 || *at == '/')
             *at = '_';
-    int length = snprintf(to, capacity, "%s.%s.%u", results->output, program, file->summary.header.pid);
-    for (int n = 1; n < 1000 && length > 0 && (size_t)length + 8 < capacity && access(to, F_OK) == 0; n++)
-        snprintf(to + length, capacity - (size_t)length, ".%d", n);
+    const char *suffix = convert_suffix(results->format);
+    int length = snprintf(to, capacity, "%.*s.%s.%u", stem_of(results), results->output, program,
+                          file->summary.header.pid);
+    if (length < 0 || (size_t)length + 16 >= capacity)
+        return;
+    snprintf(to + length, capacity - (size_t)length, "%s", suffix);
+    for (int n = 1; n < 1000 && access(to, F_OK) == 0; n++)
+        snprintf(to + length, capacity - (size_t)length, ".%d%s", n, suffix);
 }
 
 static bool write_profiles(const struct run_results *results, const struct family_file *own)
@@ -114,7 +125,8 @@ static bool write_profiles(const struct run_results *results, const struct famil
             run_say("process %u, %s: %s", file->summary.header.pid, run_program_of(file), path);
     }
     if (others > RUN_LINES_MAX)
-        run_say("and %zu more processes: %s.PROGRAM.PID", others - RUN_LINES_MAX, results->output);
+        run_say("and %zu more processes: %.*s.PROGRAM.PID%s", others - RUN_LINES_MAX, stem_of(results), results->output,
+                convert_suffix(results->format));
     if (failures > RUN_LINES_MAX)
         run_say("and %zu more profiles could not be written; their buffers are kept: heaptap ls",
                 failures - RUN_LINES_MAX);

@@ -61,6 +61,11 @@ int convert_format_by_path(const char *path)
     return -1;
 }
 
+const char *convert_suffix(enum convert_format format)
+{
+    return formats[format].suffix;
+}
+
 bool convert_is_binary(enum convert_format format)
 {
     return formats[format].binary;

@@ -34,6 +34,8 @@ struct convert_options {
 int convert_format_by_name(const char *name);
 /* By the end of a file's name (".folded"); -1: it does not tell. */
 int convert_format_by_path(const char *path);
+/* That end. */
+const char *convert_suffix(enum convert_format format);
 /* Not for a terminal. */
 bool convert_is_binary(enum convert_format format);
 /* Can tell threads apart. */
