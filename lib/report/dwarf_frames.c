@@ -2,6 +2,7 @@
 
 #include "demangle.h"
 
+#include <common/text.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <limits.h>
@@ -264,6 +265,30 @@ static const char *linkage_name(Dwarf_Die *die)
     return name ? name : dwarf_diename(die);
 }
 
+/*
+ * All that gcc calls a lambda is operator(), and its class nothing: then it is named by where it was written, or all of a program would be one function. The
+ * class is what the function's hidden argument points to.
+ */
+static bool name_lambda(Dwarf_Die *function, const char *name, char *to, size_t capacity)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Die type;
+    int line = 0, tag = 0;
+    if (strcmp(name, "operator()") != 0 ||
+        !dwarf_formref_die(dwarf_attr_integrate(function, DW_AT_object_pointer, &attribute), &type))
+        return false;
+    for (int steps = 0; steps < 4 && tag != DW_TAG_structure_type && tag != DW_TAG_class_type; steps++) {
+        if (!dwarf_formref_die(dwarf_attr_integrate(&type, DW_AT_type, &attribute), &type))
+            return false;
+        tag = dwarf_tag(&type);
+    }
+    const char *file = dwarf_decl_file(&type);
+    if (dwarf_diename(&type) || !file || dwarf_decl_line(&type, &line) != 0)
+        return false;
+    snprintf(to, capacity, "{lambda %s:%d}", text_basename(file), line);
+    return true;
+}
+
 /* A clone (NAME.constprop.0) has its own name in the symbol table only. */
 static const char *clone_name(const struct frames *frames, const char *name, uint64_t address)
 {
@@ -287,8 +312,10 @@ static bool add_named(struct frames *frames, const struct dwarf_query *query, co
                       struct names_text *text)
 {
     char readable[NAMES_TEXT_MAX], whole[PATH_MAX];
-    demangle(text->system_name, readable, sizeof readable);
-    text->name = readable;
+    if (!text->name) {
+        demangle(text->system_name, readable, sizeof readable);
+        text->name = readable;
+    }
     if (text->file && text->file[0] != '/' && unit->directory && unit->directory[0] == '/' &&
         (size_t)snprintf(whole, sizeof whole, "%s/%s", unit->directory, text->file) < sizeof whole)
         text->file = whole;
@@ -299,10 +326,13 @@ static bool add_function(struct frames *frames, const struct dwarf_query *query,
                          Dwarf_Die *die, struct names_text *text)
 {
     int line = 0;
+    char lambda[256];
     const char *declared = dwarf_decl_file(die);
     text->system_name = linkage_name(die);
     if (!text->system_name)
         return true;
+    if (name_lambda(die, text->system_name, lambda, sizeof lambda))
+        text->name = lambda;
     if (dwarf_tag(die) == DW_TAG_subprogram)
         text->system_name = clone_name(frames, text->system_name, query->address);
     bool here = declared && text->file && strcmp(declared, text->file) == 0 && dwarf_decl_line(die, &line) == 0;
