@@ -1,6 +1,7 @@
 #include "convert.h"
 
 #include "coverage.h"
+#include "debug_file.h"
 #include "events.h"
 #include "write.h"
 
@@ -81,18 +82,25 @@ bool convert_has_processes(enum convert_format format)
     return formats[format].processes;
 }
 
-/* Says which files were of no use although they are there. */
-static void tell_differing(const struct symbolize *symbolize, const struct convert_options *options, uint32_t modules)
+/* Says which files were of no use although they are there, and if the program itself cannot be read. */
+static void tell_useless(const struct symbolize *symbolize, const struct convert_options *options,
+                         const struct profile *profile)
 {
     struct err line;
-    for (uint32_t row = 0; options->notice && row < modules; row++) {
+    char path[sizeof profile->modules->path];
+    for (uint32_t row = 0; options->notice && row < profile->module_count; row++) {
         const struct symbolize_module *module = symbolize_result(symbolize, row);
-        if (module->level != SYMBOLIZE_DIFFERS)
-            continue;
-        err_set(&line,
+        debug_file_path(&profile->modules[row], path, sizeof path);
+        if (module->level == SYMBOLIZE_NO_FILE && strcmp(path, profile->header.exe) == 0)
+            err_set(&line, "no names from %s: it cannot be read; --sysroot or --debug-dir may lead to it", path);
+        else if (module->level == SYMBOLIZE_DIFFERS)
+            err_set(
+                &line,
                 "no names from %s: it is not the build that ran (build-id differs); --sysroot or --debug-dir may lead "
                 "to the right one",
                 module->file);
+        else
+            continue;
         options->notice(options->notice_arg, line.text);
     }
 }
@@ -105,7 +113,7 @@ static bool write_named(FILE *out, struct write_input *input, const struct conve
     bool done = names_init(&names, input->profile, symbolize ? symbolize_places : NULL, symbolize, err) &&
                 formats[options->format].write(out, input, err);
     if (symbolize)
-        tell_differing(symbolize, options, input->profile->module_count);
+        tell_useless(symbolize, options, input->profile);
     input->names = NULL;
     names_free(&names);
     symbolize_free(symbolize);
