@@ -17,13 +17,13 @@ static void check_stack(const uint32_t *expected, uint32_t count)
     check_node(found, expected, count, 0);
 }
 
-/* Captures, and says whether no frame was walked. The places must be those that are told, innermost first, in any case. */
-#define RECALLED(...)                                                                                                  \
-    ({                                                                                                                 \
+/* Captures: the places are those that are told, innermost first, and frames were walked or were not. */
+#define CHECK_RECALLED(recalled, ...)                                                                                  \
+    do {                                                                                                               \
         static const uint32_t frames_[] = {__VA_ARGS__};                                                               \
-        CHECK_STACK(0, __VA_ARGS__);                                                                                   \
-        was_recalled(ARRAY_LEN(frames_));                                                                              \
-    })
+        check_stack(frames_, ARRAY_LEN(frames_));                                                                      \
+        ck_assert_int_eq(was_recalled(ARRAY_LEN(frames_)), recalled);                                                  \
+    } while (0)
 
 static struct regs base; /* where the frames are put that change */
 
@@ -62,9 +62,9 @@ START_TEST(stacks_that_come_back)
     learn();
     for (int i = 0; i < 3; i++) {
         two_frames(10, 20);
-        ck_assert(RECALLED(20, 10, 3, 2, 1, 0));
+        CHECK_RECALLED(true, 20, 10, 3, 2, 1, 0);
         two_frames(11, 21);
-        ck_assert(RECALLED(21, 11, 3, 2, 1, 0));
+        CHECK_RECALLED(true, 21, 11, 3, 2, 1, 0);
     }
 }
 END_TEST
@@ -75,9 +75,9 @@ START_TEST(another_caller_of_the_innermost_frame)
     learn();
     for (int i = 0; i < 3; i++) {
         two_frames(12, 20);
-        ck_assert_int_eq(RECALLED(20, 12, 3, 2, 1, 0), i > 1);
+        CHECK_RECALLED(i > 1, 20, 12, 3, 2, 1, 0);
         two_frames(10, 20);
-        ck_assert(RECALLED(20, 10, 3, 2, 1, 0));
+        CHECK_RECALLED(true, 20, 10, 3, 2, 1, 0);
     }
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(on_other_frames)
     base = now;
     CHECK_STACK(0, 3, 5, 1, 0);
     two_frames(10, 20);
-    ck_assert(!RECALLED(20, 10, 3, 5, 1, 0));
+    CHECK_RECALLED(false, 20, 10, 3, 5, 1, 0);
     two_frames(10, 20);
     CHECK_STACK(0, 20, 10, 3, 5, 1, 0);
 }
@@ -133,7 +133,7 @@ START_TEST(on_frames_that_have_changed)
     push_saving(3, 4);
     base = now;
     two_frames(10, 20);
-    ck_assert(!RECALLED(20, 10, 3, 5, 1, 0));
+    CHECK_RECALLED(false, 20, 10, 3, 5, 1, 0);
 }
 END_TEST
 
@@ -395,7 +395,7 @@ START_TEST(a_stack_near_the_end_of_memory)
     learn();
     t->stack = (struct stack){0, 0}; /* another thread's stack was unmapped: nothing is known */
     two_frames(10, 20);
-    ck_assert(RECALLED(20, 10, 3, 2, 1, 0));
+    CHECK_RECALLED(true, 20, 10, 3, 2, 1, 0);
     ck_assert_uint_ge(t->stack.high, base.reg[0]);
 }
 END_TEST
