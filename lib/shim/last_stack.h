@@ -20,7 +20,7 @@ INLINE uintptr_t word_difference(const struct word *word, bool pc)
 /* Four words between two branches: one that differs is rare. */
 #define WORDS_STEP 4
 
-/* The first word that is not what it was, of return addresses or of others; `end`: none. Each is read once, in this order. */
+/* The first word that is not what it was, of return addresses or of others; `end`: none. */
 INLINE const struct word *words_changed(const struct word *word, const struct word *end, const bool pcs)
 {
     const struct word *end_of_steps = end - (WORDS_STEP - 1);

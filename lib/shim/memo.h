@@ -2,9 +2,10 @@
  * Stacks that a thread comes back to. Most differ from the last one in a few frames at the inner end, and those, mostly, were there before, on the same
  * frames: then nothing needs to be walked.
  *
- * Where a walk rejoins the last stack is a function of the registers it begins with and of the words that it reads on the way. A memo has all of these. Where each of
- * them is as it was, and the last stack has that frame again, with the same node, the stack is the one that it was then: provided that the last stack itself
- * is as it was from there on outwards, whose words are compared as always.
+ * Where a walk rejoins the last stack is a function of the registers that it begins with and of the words that it reads on the way. A memo has these, as far as
+ * they matter. Where each of them is as it was, the walk would come to the same frame; and if the last stack has that frame with the same node, the listed
+ * places further out are the same, too, provided that the last stack itself is as it was from there on outwards, whose words are compared as always. It need not be the
+ * stack that it was then. The node also says that it is whole, and that no signal interrupted anything there: no memo is made where that is otherwise.
  *
  * The last stack then ends with that frame.
  */
@@ -32,11 +33,12 @@ INLINE const struct leaf *memo_recall(struct thread *t, uintptr_t pc, uintptr_t 
     uintptr_t return_address = arch_pc(*(const uintptr_t *)at);
     if (UNLIKELY(return_address != memo->value[0])) {
         memo = thread_memo_more(t, pc, sp, return_address);
-        if (memo->pc != pc || memo->sp != sp || memo->generation != generation || memo->value[0] != return_address)
+        if (memo->pc != pc || memo->sp != sp || memo->generation != generation || memo->value[0] != return_address ||
+            sp + words(memo->at[0]) != at)
             return NULL;
     }
     uint32_t kept = memo->kept;
-    if (kept > t->frame_count)
+    if (kept - 1 >= t->frame_count) /* 0: it was tried in vain */
         return NULL;
     const struct frame *frame = t->frame + kept - 1;
     const struct word *word = t->word + kept - 1;
@@ -44,11 +46,16 @@ INLINE const struct leaf *memo_recall(struct thread *t, uintptr_t pc, uintptr_t 
     if (frame->sp != sp + words(memo->sp_words) || frame->node != memo->node ||
         word->value != memo->value[memo->pcs - 1] || UNLIKELY(!last_stack_readable(t, &t->stack)))
         return NULL;
-    if ((memo->by_fp || UNLIKELY(frame->place & FRAME_FP_MATTERS)) &&
-        (!memo->by_fp || memo->fp != fp || memo->outer_fp != frame->fp))
+    if (memo->by_fp && memo->fp != fp)
         return NULL;
-    for (uint32_t i = 1; i < memo->count; i++)
+    if (UNLIKELY(frame->place & FRAME_FP_MATTERS) && (!memo->outer_by_fp || memo->outer_fp != frame->fp))
+        return NULL;
+    uint32_t i = 1;
+    for (; i < memo->pcs; i++)
         if (arch_pc(*(const uintptr_t *)(sp + words(memo->at[i]))) != memo->value[i])
+            return NULL;
+    for (; i < memo->count; i++)
+        if (*(const uintptr_t *)(sp + words(memo->at[i])) != memo->value[i])
             return NULL;
     if (UNLIKELY(last_stack_verify(t, frame, word) != frame))
         return NULL;
@@ -75,19 +82,20 @@ INLINE bool memo_add_words(struct thread *t, struct memo *memo, uint32_t frames)
 {
     const struct frame *outer = t->frame + memo->kept - 1, *frame = t->frame + t->frame_count - 1;
     const struct word *word = t->word + t->frame_count - 1;
-    memo->by_fp = outer->place & FRAME_FP_MATTERS;
+    memo->by_fp = frame->place & FRAME_FP_MATTERS;
+    memo->outer_by_fp = outer->place & FRAME_FP_MATTERS;
     memo->count = 0;
     for (uint32_t i = 0; i < frames; i++) {
         const struct how *how = &t->fresh[i].how;
-        memo->by_fp |= how->cfa < 0;
         word--;
         if (how_is_odd(how) || !memo_add(memo, word->at, word->value))
             return false;
     }
     memo->pcs = memo->count;
-    for (uint32_t i = 0; memo->by_fp && i < frames; i++, frame--) {
+    for (uint32_t i = 0; i < frames; i++, frame--) {
         arch_saved saved = t->fresh[i].how.saved;
-        if (saved != SAVED_NONE && !memo_add(memo, frame[-1].sp + words(saved), frame[-1].fp))
+        if (saved != SAVED_NONE && UNLIKELY(frame[-1].place & FRAME_FP_MATTERS) &&
+            !memo_add(memo, frame[-1].sp + words(saved), frame[-1].fp))
             return false;
     }
     return true;
@@ -110,6 +118,15 @@ INLINE bool memo_gives_way(struct thread *t, struct memo *memo)
     return true;
 }
 
+/* Was one made of the innermost frame, or tried to, since rules changed? */
+INLINE bool memo_tried(struct thread *t)
+{
+    uintptr_t pc = t->word[t->frame_count - 1].value, sp = t->frame[t->frame_count - 1].sp;
+    const struct memo *memo = thread_memo(t, pc, sp);
+    return memo->pc == pc && memo->sp == sp && memo->generation == t->frame_generation &&
+           (!memo->kept || memo->value[0] == t->word[t->frame_count - 2].value);
+}
+
 /*
  * Remembers the last stack, which was just walked, is whole, and whose innermost frames beyond `kept` are in t->fresh; or does not, where a frame among those
  * is of an odd form, or they are too many.
@@ -117,7 +134,7 @@ INLINE bool memo_gives_way(struct thread *t, struct memo *memo)
 INLINE void memo_make(struct thread *t, const struct leaf *leaf, uint32_t kept)
 {
     uint32_t frames = t->frame_count - kept;
-    if (!frames && kept > MEMO_KEPT)
+    if (!frames && kept > MEMO_KEPT && !memo_tried(t))
         t->frame_count--; /* one that comes again at once differs in no frame: a memo is to be made of it the next time, in one */
     if (kept < MEMO_KEPT || frames - 1 >= MEMO_WORDS || UNLIKELY(kept > UINT16_MAX))
         return;
@@ -125,7 +142,7 @@ INLINE void memo_make(struct thread *t, const struct leaf *leaf, uint32_t kept)
     const struct frame *outer = t->frame + kept - 1;
     uintptr_t pc = fresh->ret.value, sp = fresh->sp, sp_words = (outer->sp - sp) / WORD,
               return_address = t->word[t->frame_count - 2].value;
-    if (UNLIKELY(sp_words > UINT16_MAX))
+    if (UNLIKELY(sp_words > UINT16_MAX || sp % WORD))
         return;
     struct memo *memo = thread_memo(t, pc, sp);
     if (memo->pc == pc && memo->sp == sp && memo->value[0] != return_address)
@@ -142,8 +159,9 @@ INLINE void memo_make(struct thread *t, const struct leaf *leaf, uint32_t kept)
     memo->node = outer->node;
     memo->kept = (uint16_t)kept;
     memo->sp_words = (uint16_t)sp_words;
-    if (memo_add_words(t, memo, frames))
-        memo->pc = pc;
+    if (!memo_add_words(t, memo, frames))
+        memo->kept = 0; /* tried in vain */
+    memo->pc = pc;
 }
 
 #endif

@@ -145,6 +145,7 @@ struct memo {
     uint16_t kept, sp_words; /* how many frames lie there, with itself, and how far its stack pointer is above `sp` */
     uint8_t pcs, count; /* words that were read: return addresses, the last of them the outermost frame's, and all */
     bool by_fp;         /* what was read, or is read further out, depends on the frame register */
+    bool outer_by_fp;   /* what is read from the outermost frame on outwards does */
     bool used;          /* since another one wanted its place */
     uint16_t at[MEMO_WORDS]; /* where, in words above `sp` */
     uintptr_t value[MEMO_WORDS];

@@ -35,6 +35,7 @@ compare() {
 # Calls its argument with the name and arguments of each program in known/.
 known_programs() {
     "$1" alloca
+    "$1" stale
     "$1" lazy
     "$1" assembly
     "$1" signals

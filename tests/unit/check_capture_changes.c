@@ -93,9 +93,17 @@ static void push_form(uint32_t choice, uint32_t alloca)
     made[made_count++] = (struct made){now, rule};
 }
 
+static bool
+    framed; /* most have frame pointers, and rooms of different sizes (alloca), in which other stacks have been */
+
 /* One of a few frames, so that stacks come back; mostly a plain one. */
 static void push_known(uint32_t choice)
 {
+    if (framed) {
+        uint32_t form = choice % 8 < 3 ? 1 : choice % 8 < 5 ? 2 : 0;
+        push_form(128 + form + 4 * (choice / 8 % 2) + 32 * (choice / 16 % 2), choice / 64 % 3 * 2);
+        return;
+    }
     static const uint32_t odd[] = {1, 3, 4, 5}; /* forms */
     uint32_t kind = choice % 4096, form = kind < 4 ? odd[kind] : kind < 64 ? 1 : kind < 1024 ? 2 : 0;
     push_form((form < 4 ? 128 : 0) + form % 4 + 4 * (choice / 4096 % 8 == 0) + 32 * (choice / 32768 % 4 == 0),
@@ -160,5 +168,13 @@ START_TEST(and_stacks_that_are_remembered)
 }
 END_TEST
 
+START_TEST(and_stacks_with_frame_pointers)
+{
+    again = framed = true;
+    ck_assert_uint_gt(change_as_a_programs(true), 500);
+}
+END_TEST
+
 SUITE("capture_changes", a_frame_register_that_tells, a_saved_register_that_tells, a_saved_register_that_nothing_reads,
-      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered, and_stacks_that_are_remembered)
+      stacks_that_change_as_a_programs_do, and_rules_that_are_remembered, and_stacks_that_are_remembered,
+      and_stacks_with_frame_pointers)

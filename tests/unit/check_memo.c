@@ -168,7 +168,6 @@ START_TEST(the_same_frames_at_another_depth)
         now.reg[0] -= 6 * WORD; /* alloca */
         push_saving(2, 6);
         struct regs once = now;
-        CHECK_STACK(0, 2, 1, 0);
         for (uint32_t leaf = 3; leaf < 5; leaf++) {
             now = once;
             push_plain(leaf, 4);
@@ -472,10 +471,115 @@ START_TEST(more_frames_than_are_remembered)
 }
 END_TEST
 
-SUITE("memo", stacks_that_come_back, another_caller_of_the_innermost_frame, another_caller_further_out, on_other_frames,
-      on_frames_that_have_changed, on_fewer_frames, the_same_frames_at_another_depth, a_frame_register_that_matters,
-      a_frame_register_that_matters_further_out, a_frame_register_that_is_not_the_last_stacks, a_cfa_that_is_loaded,
-      rules_that_have_changed, rules_that_have_changed_of_another_caller, frames_that_fight_for_a_place,
+static void through(uint32_t site, uint32_t g_words, uint32_t f_words)
+{
+    now = base;
+    push_plain(site, g_words);
+    push_with_frame_pointer(20, f_words);
+}
+/* Where the first memo of this frame has the return address, there is that of the second one, whose own lies elsewhere and is another one now. */
+START_TEST(another_caller_at_the_same_place)
+{
+    begin_memo();
+    for (int i = 0; i < 4; i++) {
+        through(10, 10, 6);
+        CHECK_STACK(0, 20, 10, 3, 2, 1, 0);
+        through(11, 6, 10);
+        CHECK_STACK(0, 20, 11, 3, 2, 1, 0);
+    }
+    through(12, 6, 10);
+    *word_at(base.reg[0] - 11 * WORD) = pc_of(11); /* in the VLA of frame 20, which nobody has written */
+    CHECK_STACK(0, 20, 12, 3, 2, 1, 0);
+}
+END_TEST
+
+/* The outer frame's was not compared when the memo was made: an unlisted frame restored it further out, and now there is one that does not. */
+START_TEST(a_frame_register_that_did_not_matter_then)
+{
+    begin(100);
+    again = remembered = true;
+    push_plain(1, 2);
+    push_plain(2, 2);
+    push_with_frame_pointer(3, 20);
+    struct regs outer = now;
+    uintptr_t *other = record_inside(&outer, pc_of(5), 8);
+    set_rule(5, (struct rule){.kind = RULE_OUTERMOST});
+    uintptr_t j0 = outer.reg[1], j1 = (uintptr_t)other;
+    for (uint32_t i = 0; i < 8; i++) {
+        now = outer;
+        push_saving(6, 4);
+        rules[6].place = 0;
+        now.reg[1] = i ? j1 : j0;
+        push_plain(4, 4);
+        push_plain(i % 2 ? 17 : 7, 4);
+        push_with_frame_pointer(i % 2 ? 9 : 8, 4);
+        check_stack((const uint32_t[]){i % 2 ? 9 : 8, i % 2 ? 17 : 7, 4, 3, 2, 1, 0}, 7);
+    }
+    for (int i = 0; i < 2; i++) {
+        now = outer;
+        push_plain(10, 4);
+        rules[10].place = 0;
+        if (i)
+            now.reg[1] = j1;
+        push_plain(4, 4);
+        push_plain(i % 2 ? 17 : 7, 4);
+        push_with_frame_pointer(i % 2 ? 9 : 8, 4);
+        if (i)
+            CHECK_STACK(0, 9, 17, 4, 3, 5);
+        else
+            CHECK_STACK(0, 8, 7, 4, 3, 2, 1, 0);
+    }
+}
+END_TEST
+
+/* No memo is made of it: a word that lies half in the next page must not be read. */
+START_TEST(a_stack_pointer_that_is_not_aligned)
+{
+    begin_memo();
+    for (int i = 0; i < 6; i++) {
+        now = base;
+        push_with_frame_pointer(10 + i % 2, 6);
+        now.reg[0] -= 4;
+        check_stack((const uint32_t[]){10 + i % 2, 3, 2, 1, 0}, 5);
+    }
+    for (uint32_t i = 0; i < room_count(&t->memos); i++)
+        if (t->memo[i].pc)
+            ck_assert_uint_eq(t->memo[i].sp % WORD, 0);
+}
+END_TEST
+
+/* In the bits that are taken off a return address on AArch64: it is none, and points elsewhere. */
+START_TEST(a_saved_frame_register_with_other_upper_bits)
+{
+    begin_memo();
+    push_with_frame_pointer(4, 8);
+    base = now;
+    for (uint32_t i = 0; i < 8; i++) {
+        now = base;
+        push_saving(15 + i % 2, 6);
+        now.reg[1] = 0x77;
+        uintptr_t *saved = word_at(base.reg[0] - 2 * WORD);
+        ck_assert(*saved == base.reg[1]);
+        push_plain(25 + i % 2, 4);
+        check_stack((const uint32_t[]){25 + i % 2, 15 + i % 2, 4, 3, 2, 1, 0}, 7);
+        if (i == 7) {
+            now = base;
+            push_saving(15, 6);
+            now.reg[1] = 0x77;
+            *saved ^= (uintptr_t)1 << 54;
+            push_plain(25, 4);
+            CHECK_STACK(HT_CUT_MEMORY, 25, 15, 4);
+        }
+    }
+}
+END_TEST
+
+SUITE("memo", stacks_that_come_back, another_caller_of_the_innermost_frame, another_caller_at_the_same_place,
+      another_caller_further_out, on_other_frames, on_frames_that_have_changed, on_fewer_frames,
+      the_same_frames_at_another_depth, a_frame_register_that_matters, a_frame_register_that_matters_further_out,
+      a_frame_register_that_is_not_the_last_stacks, a_frame_register_that_did_not_matter_then,
+      a_saved_frame_register_with_other_upper_bits, a_cfa_that_is_loaded, rules_that_have_changed,
+      rules_that_have_changed_of_another_caller, frames_that_fight_for_a_place,
       a_frame_register_that_matters_behind_an_unlisted_frame, another_unlisted_frame, a_stack_near_the_end_of_memory,
-      outer_frames_that_cannot_be_read, a_caller_that_cannot_be_read, more_frames_than_are_remembered,
-      more_words_than_are_remembered)
+      outer_frames_that_cannot_be_read, a_caller_that_cannot_be_read, a_stack_pointer_that_is_not_aligned,
+      more_frames_than_are_remembered, more_words_than_are_remembered)
