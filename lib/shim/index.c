@@ -1,5 +1,8 @@
 #include "index.h"
 
+#include "sys.h"
+#include <linux/mman.h>
+
 static size_t bytes_of(uint32_t level)
 {
     return sizeof(index_line) * INDEX_FIRST_LINES << level;
@@ -40,6 +43,8 @@ static COLD void add_level(struct index *index, uint32_t top)
             return;
         if (!__atomic_compare_exchange_n(&index->level[top], &none, lines, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             memory_unmap(lines, bytes_of(top));
+        else /* each page is about to be stored to: that costs less than a fault for each. Where it cannot be done, there are these. */
+            sys_advise(lines, bytes_of(top), MADV_POPULATE_WRITE);
     }
     word_swap(&index->top, top, top + 1);
 }

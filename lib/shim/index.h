@@ -1,8 +1,8 @@
 /*
- * A lock-free set of 32-bit ids, found by hash: insert only, private memory. A key's id lies in one of two neighbouring lines of eight slots, or in one of the next
- * few: then a level of twice the size is wanted. It is there at once, and takes the ids of the levels below over when somebody has the time; until then these are
- * searched too. A slot holds the hash, so that records are seldom looked at in vain. Two threads that insert the same key at once may both succeed, with
- * two ids: callers must not care.
+ * A lock-free set of 32-bit ids, found by hash: insert only, private memory. A key's id lies in one of four neighbouring lines of eight slots, mostly in the
+ * first, or in one of the next few: then a level of twice the size is wanted, which is when two fifths to four fifths of the slots are taken. It is there at once, and takes
+ * the ids of the levels below over when somebody has the time; until then these are searched too. A slot holds the hash, so that records are seldom looked at in
+ * vain. Two threads that insert the same key at once may both succeed, with two ids: callers must not care.
  *
  * The key is the caller's, by value or as an address: it passes its hash, and a function that tells whether an id has the key (inlined at the call).
  */
@@ -15,7 +15,7 @@
 #define INDEX_FIRST_LINES 64u /* 4 KiB */
 #define INDEX_LEVELS 20u
 #define INDEX_LINE 8u
-#define INDEX_NEAR 2u /* lines */
+#define INDEX_NEAR 4u /* lines */
 #define INDEX_FAR 8u
 
 struct index_slot {
