@@ -10,6 +10,8 @@
  * Nearly all of these words are return addresses, one a frame, and what a frame is known by besides its stack pointer. What else was read is few, and kept apart.
  * The new frames, mostly two to four, are put behind those that stay; a hash of the places from the outermost to the innermost then leads to what the thread
  * remembers of that stack (struct leaf), which is checked against the call tree's nodes, place by place.
+ *
+ * A stack whose inner end the thread has met on the same frames is not walked at all (memo.h): its words are compared, too.
  */
 #ifndef HEAPTAP_CAPTURE_H
 #define HEAPTAP_CAPTURE_H

@@ -222,7 +222,7 @@ struct thread {
     uint32_t memos_unused; /* how often one that was not used was in another one's way */
 
     /*
-     * The last stack, outermost frame first (capture.c). Each array has depth_max elements, but for extras, of which each frame may have FRAME_EXTRAS.
+     * The last stack, outermost frame first (capture.c), or as much of its outer end as is known (memo.h). Each array has depth_max elements, but for extras, of which each frame may have FRAME_EXTRAS.
      */
     uint32_t frame_count;
     uint32_t

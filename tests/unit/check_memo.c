@@ -102,17 +102,28 @@ START_TEST(another_caller_further_out)
 }
 END_TEST
 
+static void outermost_two(void)
+{
+    now.pc = pc_of(0);
+    now.reg[0] = (uintptr_t)(top - 64);
+    push_plain(1, 4);
+}
+
+/* As begin_memo, with 5 for 2. */
+static void on_another_caller(void)
+{
+    outermost_two();
+    push_plain(5, 4);
+    push_saving(3, 4);
+    base = now;
+}
+
 /* The frame in which a memo ends is there again, on other frames. */
 START_TEST(on_other_frames)
 {
     begin_memo();
     learn();
-    now.pc = pc_of(0);
-    now.reg[0] = (uintptr_t)(top - 64);
-    push_plain(1, 4);
-    push_plain(5, 4); /* for 2 */
-    push_saving(3, 4);
-    base = now;
+    on_another_caller();
     CHECK_STACK(0, 3, 5, 1, 0);
     two_frames(10, 20);
     CHECK_RECALLED(false, 20, 10, 3, 5, 1, 0);
@@ -126,12 +137,7 @@ START_TEST(on_frames_that_have_changed)
 {
     begin_memo();
     learn();
-    now.pc = pc_of(0);
-    now.reg[0] = (uintptr_t)(top - 64);
-    push_plain(1, 4);
-    push_plain(5, 4);
-    push_saving(3, 4);
-    base = now;
+    on_another_caller();
     two_frames(10, 20);
     CHECK_RECALLED(false, 20, 10, 3, 5, 1, 0);
 }
@@ -142,9 +148,7 @@ START_TEST(on_fewer_frames)
 {
     begin_memo();
     learn();
-    now.pc = pc_of(0);
-    now.reg[0] = (uintptr_t)(top - 64);
-    push_plain(1, 4);
+    outermost_two();
     struct regs outer = now;
     CHECK_STACK(0, 1, 0);
     ck_assert_uint_eq(t->frame_count, 2);
