@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "cold.h"
 #include "file_map.h"
+#include "layout.h"
 #include "live.h"
 #include "maps.h"
 #include "memory.h"
@@ -24,7 +25,6 @@ extern char **environ IMPORT;
 #define PREALLOC_MAX                                                                                                   \
     (8u << 20) /* before Linux 5.14 all of the file is allocated at start; so much unless more was asked for */
 #define SPARE_THREADS 8
-#define RING_MAX (512u << 10) /* unless asked for: what is written round and round should stay in the second cache */
 
 struct config config;
 struct ht_header *session_header;
@@ -58,56 +58,7 @@ static struct {
     char path[sizeof outfile.path];
 } parent;
 
-/* ---- Layout ---- */
-
-struct plan {
-    uint32_t record_bytes, step_bytes;
-    uint64_t bytes;
-};
-
-static void plan(uint64_t budget, struct plan *to)
-{
-    uint64_t ring = config.ring_bytes ? config.ring_bytes : MIN(MAX(budget / 32, 16u << 10), RING_MAX);
-    ring = MIN(ring, MAX(budget / 4 * 3, HT_BLOCK_BYTES));
-    /* An eighth of the budget is left for private memory: rules, indices, links of the live table. */
-    uint64_t lines = budget / 8 * 7;
-    to[HT_MODULES] = (struct plan){sizeof(struct ht_module), 16u << 10, MAX(budget / 64, 64u << 10)};
-    to[HT_PLACES] = (struct plan){sizeof(struct ht_place), 16u << 10, MAX(budget / 32, 32u << 10)};
-    to[HT_NODES] = (struct plan){sizeof(struct ht_node), 32u << 10, MAX(budget / 8, 64u << 10)};
-    to[HT_SITES] = (struct plan){sizeof(struct ht_site), 16u << 10, MAX(budget / 32, 16u << 10)};
-    to[HT_CHUNKS] = (struct plan){sizeof(struct ht_chunk), 4u << 10, MAX(budget / 2048, 512u)};
-    to[HT_CELLS] = (struct plan){sizeof(struct ht_cell) * HT_SITES_PER_CHUNK, 64u << 10, to[HT_CHUNKS].bytes * 256};
-    to[HT_MAPS] = (struct plan){sizeof(struct ht_map), 4u << 10, MAX(budget / 256, 8u << 10)};
-    to[HT_RING] = (struct plan){HT_BLOCK_BYTES, 64u << 10, align_up(ring, HT_BLOCK_BYTES)};
-    uint32_t slots = (uint32_t)MAX(MIN(ring / HT_BLOCK_BYTES / 4, 64u), 4u);
-    to[HT_SLOTS] = (struct plan){sizeof(struct ht_slot), 0, (slots + 1) * sizeof(struct ht_slot)};
-    for (uint32_t id = 0; id < HT_LINES; id++)
-        lines -= MIN(lines, to[id].bytes);
-    lines -= MIN(lines, to[HT_MAPS].bytes + to[HT_RING].bytes);
-    to[HT_LINES] = (struct plan){sizeof(struct ht_line), 256u << 10, MAX(lines, 64u << 10) & ~4095ull};
-}
-
-static uint32_t records_of(const struct plan *plan)
-{
-    return (uint32_t)MIN(plan->bytes / plan->record_bytes, 0x7fffffffu);
-}
-
-/* Sets the sections up; returns the size of the file. */
-static uint64_t lay_out(uint64_t budget)
-{
-    static struct plan to[HT_SECTIONS_MAX];
-    uint64_t at = HT_SECTION_ALIGN;
-    plan(budget, to);
-    for (uint32_t id = 0; id <= HT_RING; id++) {
-        uint32_t records = records_of(&to[id]);
-        section[id] = (struct section){.record_bytes = to[id].record_bytes,
-                                       .step_bytes = to[id].step_bytes,
-                                       .capacity = records,
-                                       .base = (char *)(uintptr_t)at};
-        at = align_up(at + (uint64_t)records * to[id].record_bytes, HT_SECTION_ALIGN);
-    }
-    return at;
-}
+/* ---- The file ---- */
 
 static void place_sections(char *base)
 {
@@ -146,7 +97,7 @@ static char *map_file(uint64_t bytes)
 /* Maps the file and allocates its first page; everything, where the kernel cannot allocate later: then of a smaller file, and *budget falls. */
 static bool open_file(uint64_t *budget)
 {
-    uint64_t bytes = lay_out(*budget);
+    uint64_t bytes = layout_sections(*budget);
     char *base = resize_file(bytes) ? map_file(bytes) : NULL;
     if (!base)
         return false;
@@ -157,7 +108,7 @@ static bool open_file(uint64_t *budget)
     }
     if (!config.budget_explicit)
         *budget = MIN(*budget, PREALLOC_MAX);
-    bytes = lay_out(*budget);
+    bytes = layout_sections(*budget);
     if (!resize_file(bytes))
         return false;
     if (sys_allocate(outfile.fd, 0, bytes) < 0)
@@ -483,12 +434,9 @@ struct cut {
 };
 
 /* What a file has of each section that is made under this limit. */
-static void plan_below(uint64_t limit, uint32_t capacity[])
+static void capacity_below(uint64_t limit, uint32_t capacity[])
 {
-    static struct plan to[HT_SECTIONS_MAX];
-    plan(MIN(session_budget, outfile_part_of(limit)), to);
-    for (uint32_t id = 0; id <= HT_RING; id++)
-        capacity[id] = records_of(&to[id]);
+    layout_capacity(MIN(session_budget, outfile_part_of(limit)), capacity);
 }
 
 /* What the shim may have of private memory. */
@@ -511,7 +459,7 @@ static void cut_own(void *argument)
     const struct cut *cut = argument;
     if (!addresses_give(cut->wait))
         return;
-    plan_below(cut->limit, capacity);
+    capacity_below(cut->limit, capacity);
     if (file_map_cut(capacity, cut->wait)) {
         for (uint32_t id = 0; id <= HT_RING; id++)
             capacity[id] = word_get(&section[id].capacity);
@@ -533,7 +481,7 @@ static void cut_inherited(void *argument)
     const struct cut *cut = argument;
     memory_wipe();
     threads_anew();
-    plan_below(cut->limit, capacity);
+    capacity_below(cut->limit, capacity);
     thread_cut(own_below(cut), cut->wait);
     if (!session_off)
         modules_keep();
