@@ -1,7 +1,6 @@
 #include "capture.h"
 
 #include "last_stack.h"
-#include "memo.h"
 #include "rules.h"
 #include "stack.h"
 #include "step.h"
@@ -484,16 +483,11 @@ INLINE const struct leaf *finish(struct thread *t, struct reuse reuse, const uns
 const struct leaf *capture(struct thread *t)
 {
     t->walk.at.pc = arch_pc(t->walk.at.pc);
-    const struct leaf *leaf = memo_recall(t, t->walk.at.pc, t->walk.at.reg[0], t->walk.at.reg[1]);
-    if (LIKELY(leaf))
-        return leaf;
     struct reuse reuse;
     struct state state = begin(t, &reuse, false);
     unsigned why = follow(t, &t->stack, state, &reuse, ARCH_REGS_FAST, false);
-    leaf = finish(t, reuse, ARCH_REGS_FAST, why);
-    if (leaf)
-        memo_make(t, leaf, reuse.kept);
-    return leaf;
+    t->walk.reuse.kept = reuse.kept;
+    return finish(t, reuse, ARCH_REGS_FAST, why);
 }
 
 COLD void capture_prepare(struct thread *t)

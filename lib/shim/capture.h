@@ -11,7 +11,7 @@
  * The new frames, mostly two to four, are put behind those that stay; a hash of the places from the outermost to the innermost then leads to what the thread
  * remembers of that stack (struct leaf), which is checked against the call tree's nodes, place by place.
  *
- * A stack whose inner end the thread has met on the same frames is not walked at all (memo.h): its words are compared, too.
+ * A stack whose inner end the thread has met on the same frames does not come here: its words are compared, too, and it is not walked at all (memo.h).
  */
 #ifndef HEAPTAP_CAPTURE_H
 #define HEAPTAP_CAPTURE_H

@@ -1,4 +1,4 @@
-/* The words that a thread's last stack was made from, and what of it is kept. For capture.c and what it is made of. */
+/* The words that a thread's last stack was made from, and what of it is kept. For capture.c and memo.h. */
 #ifndef HEAPTAP_LAST_STACK_H
 #define HEAPTAP_LAST_STACK_H
 

@@ -16,19 +16,45 @@
 #include "rules.h"
 #include "step.h"
 
+/* What the call tree says of a frame, and whether the frame register matters at it, in one word. */
+INLINE uint64_t memo_mark(uint32_t node, uint32_t place)
+{
+    return (uint64_t)place << 32 | node;
+}
+
+INLINE bool memo_has_fp(const struct memo *memo, uintptr_t fp, const struct frame *outer)
+{
+    return (!(memo->fp_matters & MEMO_FP) || memo->fp == fp) &&
+           (!(memo->fp_matters & MEMO_OUTER_FP) || memo->outer_fp == outer->fp);
+}
+
+INLINE const struct counter *memo_take(struct thread *t, struct memo *memo)
+{
+    memo->used = true;
+    t->frame_count = memo->kept;
+    return &memo->counter;
+}
+
+/* Where further out other words than return addresses were read. */
+static NOINLINE const struct counter *memo_take_with_extras(struct thread *t, struct memo *memo)
+{
+    const struct frame *outer = t->frame + memo->kept - 1;
+    return last_stack_verify_extras(t, outer) == outer ? memo_take(t, memo) : NULL;
+}
+
 /*
- * The stack that begins with pc, sp and fp, of the hook's caller: what its heap blocks are counted in; NULL: it is to be walked.
+ * What the stack that begins with pc, sp and fp, of the hook's caller, is counted in (heap blocks); NULL: it is to be walked, as also where it may lie beyond the
+ * part of the stack that is known to be readable: the walk finds that out. The modules are those of the time when the memo was made, as far as is known.
  * Context: the thread's own hook. Reads nothing but known-readable stack pages.
  */
-INLINE const struct leaf *memo_recall(struct thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp)
+INLINE const struct counter *memo_recall(struct thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
     struct memo *memo = thread_memo(t, pc, sp);
     uint32_t generation = word_acquire(&rules_generation);
     if (memo->pc != pc || memo->sp != sp || UNLIKELY(memo->generation != generation))
         return NULL;
-    stack_enter(&t->stack, sp - WORD);
     uintptr_t at = sp + words(memo->at[0]);
-    if (UNLIKELY(at >= t->stack.high))
+    if (UNLIKELY(sp < t->stack.low) || UNLIKELY(at >= t->stack.high) || UNLIKELY(t->word_top >= t->stack.high))
         return NULL;
     uintptr_t return_address = arch_pc(*(const uintptr_t *)at);
     if (UNLIKELY(return_address != memo->value[0])) {
@@ -40,28 +66,24 @@ INLINE const struct leaf *memo_recall(struct thread *t, uintptr_t pc, uintptr_t 
     uint32_t kept = memo->kept;
     if (kept - 1 >= t->frame_count) /* 0: it was tried in vain */
         return NULL;
-    const struct frame *frame = t->frame + kept - 1;
+    const struct frame *outer = t->frame + kept - 1;
     const struct word *word = t->word + kept - 1;
-    /* A frame that is not listed has its caller's node, and may be another one. */
-    if (frame->sp != sp + words(memo->sp_words) || frame->node != memo->node ||
-        word->value != memo->value[memo->pcs - 1] || UNLIKELY(!last_stack_readable(t, &t->stack)))
+    size_t last_pc = memo->last_pc;
+    /* A frame that is not listed has its caller's node, and may be another one: so the word is asked, too. */
+    if (outer->sp != sp + words(memo->sp_words) ||
+        memo_mark(outer->node, outer->place) != memo_mark(memo->node, memo->place) ||
+        word->value != memo->value[last_pc] || (UNLIKELY(memo->fp_matters) && !memo_has_fp(memo, fp, outer)))
         return NULL;
-    if (memo->by_fp && memo->fp != fp)
-        return NULL;
-    if (UNLIKELY(frame->place & FRAME_FP_MATTERS) && (!memo->outer_by_fp || memo->outer_fp != frame->fp))
-        return NULL;
-    uint32_t i = 1;
-    for (; i < memo->pcs; i++)
+    size_t i = 1;
+    for (; i <= last_pc; i++)
         if (arch_pc(*(const uintptr_t *)(sp + words(memo->at[i]))) != memo->value[i])
             return NULL;
-    for (; i < memo->count; i++)
+    for (; UNLIKELY(i < memo->count); i++)
         if (*(const uintptr_t *)(sp + words(memo->at[i])) != memo->value[i])
             return NULL;
-    if (UNLIKELY(last_stack_verify(t, frame, word) != frame))
+    if (UNLIKELY(words_changed(t->word, word, true) != word))
         return NULL;
-    memo->used = true;
-    t->frame_count = kept;
-    return &memo->leaf;
+    return UNLIKELY(t->extra_count) ? memo_take_with_extras(t, memo) : memo_take(t, memo);
 }
 
 /* So the rule of the outermost frame has read a word, which lies further out than all words of the memo: where that may be read, they may. */
@@ -82,8 +104,8 @@ INLINE bool memo_add_words(struct thread *t, struct memo *memo, uint32_t frames)
 {
     const struct frame *outer = t->frame + memo->kept - 1, *frame = t->frame + t->frame_count - 1;
     const struct word *word = t->word + t->frame_count - 1;
-    memo->by_fp = frame->place & FRAME_FP_MATTERS;
-    memo->outer_by_fp = outer->place & FRAME_FP_MATTERS;
+    memo->fp_matters = (frame->place & FRAME_FP_MATTERS ? MEMO_FP : 0) |
+                       (outer->place & FRAME_FP_MATTERS ? MEMO_OUTER_FP : 0);
     memo->count = 0;
     for (uint32_t i = 0; i < frames; i++) {
         const struct how *how = &t->fresh[i].how;
@@ -91,7 +113,7 @@ INLINE bool memo_add_words(struct thread *t, struct memo *memo, uint32_t frames)
         if (how_is_odd(how) || !memo_add(memo, word->at, word->value))
             return false;
     }
-    memo->pcs = memo->count;
+    memo->last_pc = (uint8_t)(memo->count - 1);
     for (uint32_t i = 0; i < frames; i++, frame--) {
         arch_saved saved = t->fresh[i].how.saved;
         if (saved != SAVED_NONE && UNLIKELY(frame[-1].place & FRAME_FP_MATTERS) &&
@@ -128,11 +150,12 @@ INLINE bool memo_tried(struct thread *t)
 }
 
 /*
- * Remembers the last stack, which was just walked, is whole, and whose innermost frames beyond `kept` are in t->fresh; or does not, where a frame among those
- * is of an odd form, or they are too many.
+ * Remembers what heap blocks are counted in of the last stack, which capture has just walked and knew, so that it is whole, and its new frames are in t->fresh; or
+ * does not, where one of those is of an odd form, or they are too many. Context: the thread's own hook.
  */
-INLINE void memo_make(struct thread *t, const struct leaf *leaf, uint32_t kept)
+INLINE void memo_make(struct thread *t, struct counter counter)
 {
+    uint32_t kept = t->walk.reuse.kept;
     uint32_t frames = t->frame_count - kept;
     if (!frames && kept > MEMO_KEPT && !memo_tried(t))
         t->frame_count--; /* one that comes again at once differs in no frame: a memo is to be made of it the next time, in one */
@@ -154,9 +177,10 @@ INLINE void memo_make(struct thread *t, const struct leaf *leaf, uint32_t kept)
     memo->sp = sp;
     memo->fp = fresh->fp;
     memo->outer_fp = outer->fp;
-    memo->leaf = *leaf;
+    memo->counter = counter;
     memo->generation = t->frame_generation;
     memo->node = outer->node;
+    memo->place = outer->place;
     memo->kept = (uint16_t)kept;
     memo->sp_words = (uint16_t)sp_words;
     if (!memo_add_words(t, memo, frames))

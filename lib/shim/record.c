@@ -3,6 +3,7 @@
 #include "capture.h"
 #include "clock.h"
 #include "hooks.h"
+#include "memo.h"
 #include "modules.h"
 #include "ring.h"
 #include "slots.h"
@@ -77,11 +78,12 @@ static COLD struct counter counter_of(struct thread *t, uint32_t node, enum ht_k
     return (struct counter){site, cell_of(t, site)};
 }
 
-/* What the hook's caller is counted in. */
-INLINE struct counter counter_here(struct thread *t, enum ht_kind kind)
+/* What the hook's caller is counted in, by a walk. */
+static NOINLINE struct counter counter_by_walk(struct thread *t, enum ht_kind kind)
 {
     enum ht_cut cut = 0;
-    if (UNLIKELY(from_loader(t->walk.at.pc)))
+    bool loader = from_loader(t->walk.at.pc);
+    if (UNLIKELY(loader))
         modules_may_grow();
     else if (UNLIKELY(word_get(&modules_dirty)) && !modules_refresh())
         cut = HT_CUT_BUSY;
@@ -90,8 +92,10 @@ INLINE struct counter counter_here(struct thread *t, enum ht_kind kind)
     if (LIKELY(!cut))
         leaf = capture(t);
     if (LIKELY(leaf) && kind == HT_KIND_HEAP) {
-        struct ht_cell *cell = slot_cell_own(t->slot, leaf->site);
-        return (struct counter){leaf->site, LIKELY(cell) ? cell : cell_of(t, leaf->site)};
+        struct counter counter = {leaf->site, cell_of(t, leaf->site)};
+        if (LIKELY(counter.cell) && LIKELY(!loader)) /* whose each call is to be seen above */
+            memo_make(t, counter);
+        return counter;
     }
     if (cut) {
         t->path = 0;
@@ -102,6 +106,13 @@ INLINE struct counter counter_here(struct thread *t, enum ht_kind kind)
     if (cut)
         slot_lose(t->slot, loss_of_cut[cut], 1);
     return counter_of(t, node, kind);
+}
+
+/* What a heap block of the hook's caller is counted in. */
+INLINE struct counter heap_counter(struct thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp)
+{
+    const struct counter *known = UNLIKELY(word_get(&modules_dirty)) ? NULL : memo_recall(t, arch_pc(pc), sp, fp);
+    return LIKELY(known) ? *known : counter_by_walk(t, HT_KIND_HEAP);
 }
 
 /* One event of `size` bytes in two counters of a cell. */
@@ -192,11 +203,12 @@ static COLD void settle(struct thread *t, const void *p, struct live_heads *head
 
 INLINE void alloc(struct thread *t, const void *p, uint64_t size, unsigned flags, bool usual)
 {
+    uintptr_t pc = t->walk.at.pc, sp = t->walk.at.reg[0], fp = t->walk.at.reg[1]; /* still in registers */
     /* The block's line arrives while the stack is captured. */
     struct live_heads *heads = live_reach(arch_address((uintptr_t)p));
     if (!usual)
         long_tick(t);
-    struct counter counter = counter_here(t, HT_KIND_HEAP);
+    struct counter counter = heap_counter(t, pc, sp, fp);
     t->heap_pending += (intptr_t)size;
     unsigned result = live_insert(t, heads, arch_address((uintptr_t)p), size, counter.site);
     if (UNLIKELY(result != LIVE_DONE))
@@ -365,7 +377,7 @@ void record_map(struct thread *t, const void *p, uint64_t size, enum ht_kind kin
     if (pass_over(t))
         return;
     tick(t);
-    struct counter counter = counter_here(t, kind);
+    struct counter counter = counter_by_walk(t, kind);
     struct map map = {(uintptr_t)p, (uintptr_t)size, counter.site, t->birth};
     insert_map(t, &map, counter.cell);
 }

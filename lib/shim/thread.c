@@ -97,6 +97,12 @@ static unsigned choose_halvings(void)
     return halved;
 }
 
+static void forget_memos(struct thread *t)
+{
+    for (unsigned i = 0; i < room_count(&t->memos); i++)
+        t->memo[i].pc = 0;
+}
+
 /* What a hook that was left, or whose thread ended in it, may have been about to change. */
 static void forget(struct thread *t, uint32_t owner)
 {
@@ -108,8 +114,7 @@ static void forget(struct thread *t, uint32_t owner)
         t->step[i].pc = 0;
     for (unsigned i = 0; i < room_count(&t->leaves); i++)
         t->leaf[i].path = 0;
-    for (unsigned i = 0; i < room_count(&t->memos); i++)
-        t->memo[i].pc = 0;
+    forget_memos(t);
 }
 
 static bool take(uint32_t row, uint32_t tid, bool ask)
@@ -209,7 +214,10 @@ static struct thread *attach(void)
             t = find(tid, ADOPT_MORE);
     }
     if (t) {
-        t->slot = slots_attach(tid);
+        struct slot *slot = slots_attach(tid);
+        if (t->slot && slot != t->slot) /* memos name its cells */
+            forget_memos(t);
+        t->slot = slot;
         word_add(&session_header->threads_seen, 1);
         thread_self = t;
         t->ready = 1;

@@ -131,25 +131,34 @@ struct leaf {
     uint32_t node, site;
 };
 
+/* What a thing is counted in. */
+struct counter {
+    uint32_t site;
+    struct ht_cell *cell; /* of the site in this thread's slot; NULL: no room */
+};
+
 /*
  * The inner end of a stack that was met, from the hook's caller to the frame in which the walk rejoined the last stack, and what the whole came to (memo.h).
  * pc 0: none.
  */
 #define MEMO_WORDS 12u
 struct memo {
-    uintptr_t pc, sp, fp;    /* of the innermost frame */
-    uintptr_t outer_fp;      /* of the outermost */
-    struct leaf leaf;        /* of the stack */
-    uint32_t generation;     /* of the rules */
-    uint32_t node;           /* of the outermost frame, */
-    uint16_t kept, sp_words; /* how many frames lie there, with itself, and how far its stack pointer is above `sp` */
-    uint8_t pcs, count; /* words that were read: return addresses, the last of them the outermost frame's, and all */
-    bool by_fp;         /* what was read, or is read further out, depends on the frame register */
-    bool outer_by_fp;   /* what is read from the outermost frame on outwards does */
-    bool used;          /* since another one wanted its place */
-    uint16_t at[MEMO_WORDS]; /* where, in words above `sp` */
+    uintptr_t pc, sp, fp; /* of the innermost frame */
+    uintptr_t outer_fp;   /* of the outermost, as well as */
+    uint32_t node, place;
+    uint16_t sp_words,
+        kept; /* how far its stack pointer is above `sp`, and how many frames lie there, with itself (0: tried in vain) */
+    uint32_t generation;    /* of the rules */
+    struct counter counter; /* of the stack's heap blocks */
+    uint8_t last_pc,
+        count; /* of the words that were read, the last return address, which is the outermost frame's; and how many there are */
+    uint8_t fp_matters;
+    bool used;               /* since another one wanted its place */
+    uint16_t at[MEMO_WORDS]; /* where they lie, in words above `sp` */
     uintptr_t value[MEMO_WORDS];
 } __attribute__((aligned(64)));
+#define MEMO_FP 1u       /* what was read, or is read further out, depends on the frame register, */
+#define MEMO_OUTER_FP 2u /* and what is read from the outermost frame on outwards, on that frame's */
 
 /*
  * How many steps, leaves or memos a thread remembers: a few, until so many of them are put where another one was, within a second, that memory is the cheaper thing;
@@ -176,11 +185,6 @@ struct thread_shape {
 #define THREAD_DEPTH_LEAST 128u
 #define THREAD_ROOMS_LEAST 256u
 
-/* What a thing is counted in. */
-struct counter {
-    uint32_t site;
-    struct ht_cell *cell; /* of the site in this thread's slot; NULL: no room */
-};
 #define THREAD_NESTED 4u
 
 struct thread {
@@ -260,7 +264,8 @@ _Static_assert(sizeof(struct leaf) == 16 && sizeof(struct step) == 16, "room.mas
 /* Where the inner end of a stack is remembered, and where it is if there is one with the same two: by the return address of its innermost frame as well. */
 INLINE struct memo *thread_memo(struct thread *t, uintptr_t pc, uintptr_t sp)
 {
-    return &t->memo[(pc ^ sp / 16) & t->memos.mask / 16];
+    uint32_t index_by_16 = ((uint32_t)pc << 4 ^ (uint32_t)sp) & t->memos.mask;
+    return (struct memo *)(void *)((char *)t->memo + index_by_16 * (sizeof(struct memo) / 16));
 }
 
 INLINE struct memo *thread_memo_more(struct thread *t, uintptr_t pc, uintptr_t sp, uintptr_t return_address)

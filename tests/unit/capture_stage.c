@@ -190,11 +190,17 @@ void push_realigned(uint32_t rule, uint32_t words)
 
 __attribute__((noinline)) uint32_t capture_now(enum ht_cut *cut)
 {
+    static struct ht_cell cell;
     t->walk.at = now;
-    const struct leaf *leaf = capture(t);
     *cut = 0;
-    if (leaf)
+    const struct counter *known = memo_recall(t, now.pc, now.reg[0], now.reg[1]); /* as record.c does */
+    if (known)
+        return known->site;
+    const struct leaf *leaf = capture(t);
+    if (leaf) {
+        memo_make(t, (struct counter){leaf->node, &cell}); /* a site for each node */
         return leaf->node;
+    }
     uint32_t found = capture_node(t, cut);
     if (again && t->path)
         *thread_leaf(t, t->path) = (struct leaf){t->path, found, 1};

@@ -8,10 +8,9 @@
 #include "stage.h"
 
 #include <shim/capture.h>
-#include <shim/rules.h>
+#include <shim/memo.h>
 #include <shim/tree.h>
 
-#define WORD sizeof(uintptr_t)
 #define WORDS 8192u
 #define CODE ((uintptr_t)0x400000) /* the pc of rule i is CODE + 16 * i */
 #define RULES 4096u

@@ -364,6 +364,32 @@ START_TEST(states_of_ended_threads_are_used_again)
 }
 END_TEST
 
+static uint32_t memos_dropped;
+
+/* Each leaves a memo, in which the counter is one of its slot. */
+static void remember_cell(unsigned i)
+{
+    struct guard guard;
+    (void)i;
+    struct thread *t = thread_enter(&guard);
+    struct memo *memo = &t->memo[3];
+    if (!memo->pc && t->leaf[3].path) /* not a new state */
+        word_add(&memos_dropped, 1);
+    ck_assert(!memo->pc || memo->counter.site == t->slot->index);
+    t->leaf[3].path = memo->pc = 8;
+    memo->counter.site = t->slot->index;
+    thread_leave(t, &guard);
+}
+
+START_TEST(memos_are_of_one_slot)
+{
+    begin();
+    for (int round = 0; round < 40; round++)
+        stage_crowd(round % 2 ? 1 : 2, remember_cell);
+    ck_assert_uint_gt(memos_dropped, 0); /* a state came together with another slot */
+}
+END_TEST
+
 /* Ends inside a hook, between two stores. */
 static void end_inside(unsigned i)
 {
@@ -578,6 +604,6 @@ SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_a
       left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
       left_by_a_fork_child, a_borrower_gets_none, not_ready_any_more, far_away_is_not_judged,
       a_guard_whose_memory_is_gone, no_memory_for_a_thread, no_memory_for_long, states_of_ended_threads_are_used_again,
-      a_thread_that_ended_inside_a_hook, every_thread_has_its_own, frozen_threads_use_what_was_set_aside,
-      many_deep_threads_share_a_few_budgets, states_are_a_part_of_a_limit, states_of_ended_threads_become_small,
-      what_was_called_inside, there_is_an_end_to_room)
+      memos_are_of_one_slot, a_thread_that_ended_inside_a_hook, every_thread_has_its_own,
+      frozen_threads_use_what_was_set_aside, many_deep_threads_share_a_few_budgets, states_are_a_part_of_a_limit,
+      states_of_ended_threads_become_small, what_was_called_inside, there_is_an_end_to_room)
