@@ -160,6 +160,7 @@ static pthread_barrier_t gate;
 
 struct worker {
     pthread_t thread;
+    long tid;
     unsigned i;
     void (*work)(unsigned);
 };
@@ -167,10 +168,18 @@ struct worker {
 static void *begin(void *argument)
 {
     struct worker *worker = argument;
+    worker->tid = syscall(SYS_gettid);
     pthread_barrier_wait(&gate);
     worker->work(worker->i);
     __atomic_fetch_add(&ended, 1, __ATOMIC_RELEASE);
     return NULL;
+}
+
+/* Who is joined has let go of its stack, and may still be there for a moment: its state would not be taken by another one. */
+static void wait_until_gone(long tid)
+{
+    for (int i = 0; i < 20000 && syscall(SYS_tgkill, getpid(), tid, 0) == 0; i++)
+        usleep(100);
 }
 
 void stage_crowd(unsigned count, void (*work)(unsigned i))
@@ -184,6 +193,8 @@ void stage_crowd(unsigned count, void (*work)(unsigned i))
     }
     for (unsigned i = 0; i < count; i++)
         pthread_join(workers[i].thread, NULL);
+    for (unsigned i = 0; i < count; i++)
+        wait_until_gone(workers[i].tid);
     pthread_barrier_destroy(&gate);
 }
 

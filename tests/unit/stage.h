@@ -40,7 +40,7 @@ void stage_table(enum ht_section_id id, uint32_t record_bytes, uint32_t step_byt
 /* The same with records and steps as in a real file, and all of it there. */
 void stage_tables(uint32_t capacity);
 
-/* Runs work(0) to work(count - 1) at once. */
+/* Runs work(0) to work(count - 1) at once, each in a thread of its own, until all are gone. */
 void stage_crowd(unsigned count, void (*work)(unsigned i));
 
 /* State of a thread as attach would make it, for stacks of `depth` frames; 0: for none. */
