@@ -51,15 +51,16 @@ class Compare:
             slowest = max(slowest, time.monotonic() - began)
 
 
-def compare(bench, row, value, argv, seconds_in_all, seconds=60, **options):
+def compare(bench, row, value, argv, seconds_in_all, seconds=60, only=(), **options):
     """VALUE of a run, ARGV(tool's name) the command. Slow tools come last, in a quarter of the rounds; none is asked again once it failed or took too
-    long, and its cell says so."""
-    row.cells = {tool.name: measure.Cell() for tool in bench.tools}
+    long, and its cell says so. ONLY: the tools that are asked, if not all."""
+    tools = [tool for tool in bench.tools if not only or tool.name in only]
+    row.cells = {tool.name: measure.Cell() for tool in tools}
     row.plain = []
     comparing = Compare(bench, row, value, argv, seconds, options)
     began = time.monotonic()
-    slow = [tool for tool in bench.tools if tool.slow]
-    comparing.rounds([tool for tool in bench.tools if not tool.slow], bench.rounds, began + seconds_in_all * (0.7 if slow else 1))
+    slow = [tool for tool in tools if tool.slow]
+    comparing.rounds([tool for tool in tools if not tool.slow], bench.rounds, began + seconds_in_all * (0.7 if slow else 1))
     comparing.rounds(slow, (bench.rounds + 3) // 4, began + seconds_in_all)
     measure.progress()
     return row
