@@ -269,6 +269,7 @@ INLINE struct state begin(struct thread *t, struct reuse *reuse, bool exact)
     walk->extras = 0;
     *reuse = (struct reuse){.next = t->frame + usable - 1, .word = t->word + usable - 1};
     uintptr_t sp = walk->at.reg[0], ret_at = sp - WORD; /* where the return address of the hook lies, or could lie */
+    stack_heed(t);
     stack_enter(&t->stack, ret_at);
     return (struct state){exact ? ~walk->at.pc : walk->at.pc, sp, walk->at.reg[1], ret_at, exact};
 }

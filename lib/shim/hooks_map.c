@@ -23,6 +23,7 @@ INLINE bool from_allocator(uintptr_t pc)
 /* Takes out what a call is about to replace. All but the last few are accounted for at once. */
 static void take_maps(struct thread *t, const void *p, uint64_t size)
 {
+    threads_forget_stacks((uintptr_t)p, (uintptr_t)p + (uintptr_t)size);
     while (record_take_maps(t, p, size))
         record_unmapped(t, p, size);
 }
@@ -62,8 +63,10 @@ HOOK(int, munmap, (void *at, size_t size))
 {
     struct guard guard;
     struct thread *t = ENTER(&guard);
-    if (!t)
+    if (!t) {
+        threads_forget_stacks((uintptr_t)at, (uintptr_t)at + size); /* an allocator's stacks are as good as others */
         return real.munmap(at, size);
+    }
     uint64_t bytes = align_up(size, PAGE);
     t->taken.count = 0;
     if (bytes && !((uintptr_t)at & (PAGE - 1)))

@@ -54,7 +54,8 @@ INLINE const struct counter *memo_recall(struct thread *t, uintptr_t pc, uintptr
     if (memo->pc != pc || memo->sp != sp || UNLIKELY(memo->generation != generation))
         return NULL;
     uintptr_t at = sp + words(memo->at[0]);
-    if (UNLIKELY(sp < t->stack.low) || UNLIKELY(at >= t->stack.high) || UNLIKELY(t->word_top >= t->stack.high))
+    if (UNLIKELY(sp < t->stack.low) || UNLIKELY(at >= t->stack.high) || UNLIKELY(t->word_top >= t->stack.high) ||
+        UNLIKELY(word_get(&t->stack_unmapped)))
         return NULL;
     uintptr_t return_address = arch_pc(*(const uintptr_t *)at);
     if (UNLIKELY(return_address != memo->value[0])) {

@@ -34,6 +34,15 @@ INLINE void stack_leave(struct stack *stack, uintptr_t sp)
         stack->low = stack->high = 0;
 }
 
+/* Forgets the range when another thread has unmapped a part of it. */
+INLINE void stack_heed(struct thread *t)
+{
+    if (LIKELY(!word_get(&t->stack_unmapped)))
+        return;
+    word_set(&t->stack_unmapped, 0); /* first: it may be set again */
+    t->stack = (struct stack){0, 0};
+}
+
 /* Forgets the range when part of it is unmapped. */
 INLINE void stack_forget(struct stack *stack, uintptr_t start, uintptr_t end)
 {

@@ -48,6 +48,19 @@ struct thread *thread_state(uint32_t i)
     return i < count_states() ? __atomic_load_n(&threads[i], __ATOMIC_ACQUIRE) : NULL;
 }
 
+/* What a thread knows is its own to change: it is told. One that changes it just now is on another stack. */
+COLD void threads_forget_stacks(uintptr_t start, uintptr_t end)
+{
+    const struct thread *own = thread_self;
+    uint32_t count = count_states();
+    for (uint32_t i = 0; i < count; i++) {
+        struct thread *t = thread_state(i);
+        if (t && t != own && start < __atomic_load_n(&t->stack.high, __ATOMIC_RELAXED) &&
+            __atomic_load_n(&t->stack.low, __ATOMIC_RELAXED) < end)
+            word_set(&t->stack_unmapped, 1);
+    }
+}
+
 uint32_t thread_take_nested(struct thread *t, const void *own)
 {
     uint32_t others = 0;
@@ -133,6 +146,7 @@ static bool take(uint32_t row, uint32_t tid, bool ask)
     t->guard = NULL;
     walks_forget(t);
     t->stack = (struct stack){0, 0};
+    t->stack_unmapped = 0;
     t->clock_left = 0;
     t->clock_interval = 0;
     thread_take_nested(t, NULL);
@@ -251,6 +265,7 @@ static COLD struct thread *begin(struct guard *guard)
 static bool is_stale(struct thread *t, const struct guard *guard)
 {
     uintptr_t now = (uintptr_t)guard, then = (uintptr_t)t->guard;
+    stack_heed(t);
     if (now == then) /* two that live cannot be in one place */
         return true;
     if (now > then) /* the stack grows down: that frame is gone, unless this is a handler on an alternate stack */

@@ -193,6 +193,7 @@ struct thread {
     struct guard *guard;
     struct slot *slot;
     struct stack stack;
+    uint32_t stack_unmapped; /* another thread is about to unmap a part of it */
 
     /* clock.h */
     int32_t clock_left; /* events until the clock is read; 0 also while none takes the short way (record.c) */
@@ -363,6 +364,12 @@ INLINE void thread_leave(struct thread *t, struct guard *guard)
 
 /* All states there are, one after the other, also those of threads that have ended; NULL: no more. */
 struct thread *thread_state(uint32_t i);
+
+/*
+ * Other threads know that what is about to be unmapped may be read, if it was a stack on which they have been (a coroutine's): they find out anew when they are
+ * there again. It may come back smaller. Context: any, before it is unmapped.
+ */
+void threads_forget_stacks(uintptr_t start, uintptr_t end);
 
 /* Empties `nested` and returns how many blocks in it are not `own`. Context: signal-safe; what a handler adds meanwhile stays for the next time. */
 uint32_t thread_take_nested(struct thread *t, const void *own);

@@ -405,6 +405,23 @@ START_TEST(a_stack_near_the_end_of_memory)
 }
 END_TEST
 
+/* As if another thread had unmapped a part of it: what is known is found out anew, by the walk. */
+START_TEST(a_stack_that_another_thread_has_unmapped)
+{
+    begin_memo();
+    learn();
+    t->stack_unmapped = 1;
+    ck_assert_int_eq(mprotect(top - 512, 4096, PROT_NONE), 0); /* where all frames are */
+    ck_assert_ptr_null(memo_recall(t, pc_of(20), base.reg[0] - 12 * WORD, 0));
+    ck_assert_int_eq(mprotect(top - 512, 4096, PROT_READ | PROT_WRITE), 0);
+    two_frames(10, 20);
+    CHECK_RECALLED(false, 20, 10, 3, 2, 1, 0);
+    ck_assert_uint_eq(t->stack_unmapped, 0);
+    two_frames(11, 21);
+    CHECK_RECALLED(true, 21, 11, 3, 2, 1, 0);
+}
+END_TEST
+
 /* The outer end of a stack is not there any more, which was looked at long ago. */
 START_TEST(outer_frames_that_cannot_be_read)
 {
@@ -587,5 +604,5 @@ SUITE("memo", stacks_that_come_back, another_caller_of_the_innermost_frame, anot
       a_saved_frame_register_with_other_upper_bits, a_cfa_that_is_loaded, rules_that_have_changed,
       rules_that_have_changed_of_another_caller, frames_that_fight_for_a_place,
       a_frame_register_that_matters_behind_an_unlisted_frame, another_unlisted_frame, a_stack_near_the_end_of_memory,
-      outer_frames_that_cannot_be_read, a_caller_that_cannot_be_read, a_stack_pointer_that_is_not_aligned,
-      more_frames_than_are_remembered, more_words_than_are_remembered)
+      a_stack_that_another_thread_has_unmapped, outer_frames_that_cannot_be_read, a_caller_that_cannot_be_read,
+      a_stack_pointer_that_is_not_aligned, more_frames_than_are_remembered, more_words_than_are_remembered)

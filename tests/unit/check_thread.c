@@ -7,6 +7,7 @@
 #include <shim/memory.h>
 #include <shim/session.h>
 #include <shim/slots.h>
+#include <shim/stack.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -298,6 +299,38 @@ START_TEST(a_guard_whose_memory_is_gone)
     ck_assert_ptr_nonnull(t);
     ck_assert_int_eq(mprotect(stack + 8192, 8192, PROT_NONE), 0);
     ck_assert_ptr_null(thread_enter((struct guard *)(void *)(stack + 4096))); /* not read, not believed to be over */
+}
+END_TEST
+
+static void unmap_stack(unsigned i)
+{
+    struct guard guard;
+    (void)i;
+    ck_assert_ptr_nonnull(thread_enter(&guard));
+    for (uintptr_t end = 0x5000; end <= 0x9000; end += 0x4000) { /* beside the other one's */
+        threads_forget_stacks(end - 0x1000, end);
+        ck_assert_uint_eq(thread_state(0)->stack_unmapped, 0);
+    }
+    threads_forget_stacks(0x7000, 0xa000);
+    thread_leave(thread_self, &guard);
+}
+
+/* Another thread unmaps memory: who knows a stack there is told, but who does it. */
+START_TEST(a_stack_that_another_thread_unmaps)
+{
+    struct guard guard;
+    begin();
+    struct thread *t = thread_enter(&guard);
+    ck_assert_ptr_eq(t, thread_state(0));
+    t->stack = (struct stack){0x5000, 0x8000};
+    threads_forget_stacks(0x5000, 0x8000);
+    ck_assert_uint_eq(t->stack_unmapped, 0);
+    stage_crowd(1, unmap_stack);
+    ck_assert_uint_eq(t->stack_unmapped, 1);
+    ck_assert_uint_eq(t->stack.high, 0x8000); /* its own to change */
+    stack_heed(t);
+    ck_assert_uint_eq(t->stack.high, 0);
+    thread_leave(t, &guard);
 }
 END_TEST
 
@@ -603,7 +636,8 @@ END_TEST
 SUITE("thread", enters_and_leaves, does_not_record, a_hook_inside_a_hook, left_and_entered_from_further_out,
       left_and_entered_from_the_same_place, left_and_entered_from_deeper, a_handler_on_its_own_stack,
       left_by_a_fork_child, a_borrower_gets_none, not_ready_any_more, far_away_is_not_judged,
-      a_guard_whose_memory_is_gone, no_memory_for_a_thread, no_memory_for_long, states_of_ended_threads_are_used_again,
-      memos_are_of_one_slot, a_thread_that_ended_inside_a_hook, every_thread_has_its_own,
-      frozen_threads_use_what_was_set_aside, many_deep_threads_share_a_few_budgets, states_are_a_part_of_a_limit,
-      states_of_ended_threads_become_small, what_was_called_inside, there_is_an_end_to_room)
+      a_guard_whose_memory_is_gone, a_stack_that_another_thread_unmaps, no_memory_for_a_thread, no_memory_for_long,
+      states_of_ended_threads_are_used_again, memos_are_of_one_slot, a_thread_that_ended_inside_a_hook,
+      every_thread_has_its_own, frozen_threads_use_what_was_set_aside, many_deep_threads_share_a_few_budgets,
+      states_are_a_part_of_a_limit, states_of_ended_threads_become_small, what_was_called_inside,
+      there_is_an_end_to_room)
