@@ -78,6 +78,21 @@ static COLD struct counter counter_of(struct thread *t, uint32_t node, enum ht_k
     return (struct counter){site, cell_of(t, site)};
 }
 
+/* The same where the walk has more to do, or was not to be made (`cut`). Called last of all, so that what it needs of the stack comes in the place of the walk's frame. */
+static COLD struct counter counter_of_new(struct thread *t, enum ht_kind kind, const struct leaf *leaf, enum ht_cut cut)
+{
+    uint32_t node;
+    if (cut) {
+        t->path = 0;
+        node = tree_cut_node(cut);
+    } else {
+        node = leaf ? leaf->node : capture_node(t, &cut);
+    }
+    if (cut)
+        slot_lose(t->slot, loss_of_cut[cut], 1);
+    return counter_of(t, node, kind);
+}
+
 /* What the hook's caller is counted in, by a walk. */
 static NOINLINE struct counter counter_by_walk(struct thread *t, enum ht_kind kind)
 {
@@ -88,24 +103,14 @@ static NOINLINE struct counter counter_by_walk(struct thread *t, enum ht_kind ki
     else if (UNLIKELY(word_get(&modules_dirty)) && !modules_refresh())
         cut = HT_CUT_BUSY;
     const struct leaf *leaf = NULL;
-    uint32_t node;
     if (LIKELY(!cut))
         leaf = capture(t);
-    if (LIKELY(leaf) && kind == HT_KIND_HEAP) {
-        struct counter counter = {leaf->site, cell_of(t, leaf->site)};
-        if (LIKELY(counter.cell) && LIKELY(!loader)) /* whose each call is to be seen above */
-            memo_make(t, counter);
-        return counter;
-    }
-    if (cut) {
-        t->path = 0;
-        node = tree_cut_node(cut);
-    } else {
-        node = leaf ? leaf->node : capture_node(t, &cut);
-    }
-    if (cut)
-        slot_lose(t->slot, loss_of_cut[cut], 1);
-    return counter_of(t, node, kind);
+    if (UNLIKELY(!leaf) || kind != HT_KIND_HEAP)
+        return counter_of_new(t, kind, leaf, cut);
+    struct counter counter = {leaf->site, cell_of(t, leaf->site)};
+    if (LIKELY(counter.cell) && LIKELY(!loader)) /* whose each call is to be seen above */
+        memo_make(t, counter);
+    return counter;
 }
 
 /* What a heap block of the hook's caller is counted in. */
