@@ -28,7 +28,7 @@ static void read_variables(const char *const *variables)
 
 START_TEST(defaults)
 {
-    char *none[] = {(char *)"PATH=/bin", (char *)"HEAPTAP=x", (char *)"XHEAPTAP_DEPTH=3", (char *)"HEAPTAP_DEPTHS=3",
+    char *none[] = {(char *)"PATH=/bin", (char *)"HEAPTAP=x", (char *)"XHEAPTAP_DEPTH=3", (char *)"HEAPTAP_LIB=x",
                     NULL};
     char exe[512] = "";
     config_read(&config, none);
@@ -133,6 +133,32 @@ START_TEST(a_problem_names_variable_value_and_what_is_used)
     ck_assert_str_ne(config.problem, "");
     READ("OUT=%e%%%p%n");
     ck_assert_str_eq(config.problem, "");
+}
+END_TEST
+
+/* A slip of the pen changes nothing, and is told; what an ancestor or the tool has there is no slip. */
+START_TEST(names_that_do_not_exist)
+{
+    static char name[300] = "HEAPTAP_";
+    char *variables[] = {name, NULL};
+    READ("BUGDET=64m");
+    ck_assert_str_eq(config.problem, "HEAPTAP_BUGDET=64m: there is no such variable; man heaptap lists them");
+    ck_assert_uint_eq(config.budget_bytes, 0);
+    READ("DEPTHS=3");
+    ck_assert_str_eq(config.problem, "HEAPTAP_DEPTHS=3: there is no such variable; man heaptap lists them");
+    ck_assert_uint_eq(config.depth_max, 8192);
+    READ("depth=3", "DEPTH=x");
+    ck_assert_msg(strstr(config.problem, "HEAPTAP_depth=3: ") == config.problem, "%s", config.problem);
+    READ("DEPTH=7", "DEPTH=9", "SUB=x", "OUT=y", "LIB=x");
+    ck_assert_str_eq(config.problem, "");
+    READ("OUT=new", "SUB=old");
+    config_mark_children(environment);
+    config_read(&config, environment);
+    ck_assert_str_eq(config.problem, "");
+    memset(name + 8, 'x', sizeof name - 9);
+    config_read(&config, variables);
+    ck_assert_msg(strstr(config.problem, "xxx...: there is no such variable; man heaptap lists them"), "%s",
+                  config.problem);
 }
 END_TEST
 
@@ -352,7 +378,7 @@ START_TEST(programs_with_capabilities_are_left_alone)
 END_TEST
 
 SUITE("config", defaults, all_variables, empty_values_are_none, the_first_of_two_counts, sizes,
-      a_problem_names_variable_value_and_what_is_used, values_that_are_too_long, only, children_know,
-      a_new_pattern_inside_a_recorded_program, reads_proc_when_there_is_no_environ_yet,
+      a_problem_names_variable_value_and_what_is_used, names_that_do_not_exist, values_that_are_too_long, only,
+      children_know, a_new_pattern_inside_a_recorded_program, reads_proc_when_there_is_no_environ_yet,
       only_by_what_the_program_was_called_by, strange_program_names, a_deleted_program_keeps_its_name,
       setuid_programs_are_left_alone, programs_with_capabilities_are_left_alone)
