@@ -85,6 +85,8 @@ static void print_configuration(const struct ht_header *header)
            header->depth_max, header->slot_count, header->ring_blocks);
     if (header->only[0])
         print_field("only", header->only);
+    if (header->problem[0])
+        print_field("note", header->problem);
     if (header->flags & HT_FLAG_PREALLOC)
         printf("note: all of the file was allocated at start (kernel before 5.14)\n");
     if (header->flags & HT_FLAG_FROZEN)

@@ -59,7 +59,7 @@
 #define HT_MAGIC "HEAPTAP" /* 8 bytes with its NUL */
 #define HT_BYTE_ORDER 0x0a0b0c0du
 #define HT_VERSION_MAJOR 3
-#define HT_VERSION_MINOR 2
+#define HT_VERSION_MINOR 3
 #define HT_SECTION_ALIGN 65536u
 
 /*
@@ -163,7 +163,8 @@ struct ht_header {
     uint32_t threads_seen;        /* threads that recorded at least once */
     uint32_t module_changes;      /* times the module list was read again */
     uint64_t file_inode;          /* of the file itself, where it was made; a copy has another one. 0: unknown */
-    uint8_t reserved[1680];
+    char problem[160]; /* first HEAPTAP_ variable that does not exist or was not understood, as a line to print */
+    uint8_t reserved[1520];
 };
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -408,6 +409,7 @@ HT_AT(ht_header, only, 2224);
 HT_AT(ht_header, ctl_pause, 2352);
 HT_AT(ht_header, peak_bytes, 2384);
 HT_AT(ht_header, threads_seen, 2400);
+HT_AT(ht_header, problem, 2416);
 HT_SIZE(ht_segment, 24);
 HT_SIZE(ht_module, 1024);
 HT_AT(ht_module, build_id, 40);

@@ -145,6 +145,8 @@ bool convert_write(FILE *out, struct reader *reader, const struct convert_option
     }
     if (done && options->notice && options->format != CONVERT_TEXT && coverage_problem(&profile, problem))
         options->notice(options->notice_arg, problem);
+    if (done && options->notice && options->format != CONVERT_TEXT && coverage_variable(&profile.header, problem))
+        options->notice(options->notice_arg, problem);
     if (done && format->reader)
         done = format->write(out, &input, err);
     reader_close(reader); /* a profile stands alone */

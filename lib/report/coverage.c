@@ -119,6 +119,12 @@ bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX])
     return false;
 }
 
+bool coverage_variable(const struct ht_header *header, char to[COVERAGE_MAX])
+{
+    err_safe_text(to, COVERAGE_MAX, header->problem);
+    return *to;
+}
+
 void coverage_absent(uint32_t pid, char to[COVERAGE_MAX])
 {
     bool maps, environment;

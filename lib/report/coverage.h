@@ -12,6 +12,9 @@ bool coverage_problem(const struct profile *profile, char to[COVERAGE_MAX]);
 /* True if tables were too small for what the process did: `to` says what helps. Part of the above; looks at losses, flags and budget only. */
 bool coverage_full(const struct profile *profile, char to[COVERAGE_MAX]);
 
+/* True if a HEAPTAP_ variable was ignored, or not taken as it was: `to` names it, and says what was used. */
+bool coverage_variable(const struct ht_header *header, char to[COVERAGE_MAX]);
+
 /* The highest in-use heap that is known of. The shim notes it in steps of up to 64 KiB a thread, so it is at least what lives. */
 INLINE uint64_t coverage_peak(const struct profile *profile)
 {

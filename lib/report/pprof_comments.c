@@ -78,6 +78,8 @@ static void add_configuration(struct comments *comments, const struct ht_header 
     comment(comments, "# configuration: %s, at most %u frames, budget %llu bytes, %u slots, %u ring blocks",
             header->interval_bytes ? "sampled" : "exact", header->depth_max, (unsigned long long)header->budget_bytes,
             header->slot_count, header->ring_blocks);
+    if (header->problem[0])
+        comment(comments, "%s", header->problem);
     if (header->ctl_pause)
         comment(comments, "recording is paused");
 }

@@ -70,6 +70,7 @@ static void decode_header(struct ht_header *header, bool swapped)
     header->parent_file[sizeof header->parent_file - 1] = 0;
     header->malloc_owner[sizeof header->malloc_owner - 1] = 0;
     header->only[sizeof header->only - 1] = 0;
+    header->problem[sizeof header->problem - 1] = 0;
 }
 
 /* Reads and checks what comes before the section table. */

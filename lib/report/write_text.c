@@ -196,6 +196,9 @@ static void print_coverage(const struct report *report)
     bool problem = coverage_problem(profile, text);
     if (problem)
         sheet_wrapped(sheet, 2, text);
+    char variable[COVERAGE_MAX];
+    if (coverage_variable(&profile->header, variable))
+        sheet_wrapped(sheet, 2, variable);
     if (profile->header.ctl_pause && profile->process != READER_ENDED) {
         snprintf(text, sizeof text, "recording is paused: heaptap resume %u", profile->header.pid);
         sheet_wrapped(sheet, 2, text);

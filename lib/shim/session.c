@@ -158,6 +158,7 @@ static void identify(uint64_t budget)
     text_copy(header->shim_version, sizeof header->shim_version, HEAPTAP_VERSION);
     text_copy(header->exe, sizeof header->exe, config.exe);
     text_copy(header->only, sizeof header->only, config.only);
+    text_copy(header->problem, sizeof header->problem, config.problem);
     text_copy(header->malloc_owner, sizeof header->malloc_owner, real_facts.malloc_owner);
     header->flags |= real_facts.malloc_elsewhere ? HT_FLAG_MALLOC_ELSEWHERE : 0;
     header->flags |= own_boot_id && outfile.one_kernel ? HT_FLAG_ONE_KERNEL : 0;

@@ -69,6 +69,7 @@ static const struct place places[] = {
     AT(ht_header, threads_seen, 2400),
     AT(ht_header, module_changes, 2404),
     AT(ht_header, file_inode, 2408),
+    AT(ht_header, problem, 2416),
     SIZE(ht_segment, 24),
     AT(ht_segment, start, 0),
     AT(ht_segment, end, 8),
