@@ -1,5 +1,6 @@
 #include "run_merge.h"
 #include "run_results.h"
+#include "run_say.h"
 #include "tool.h"
 
 #include <report/launch.h>
@@ -7,6 +8,7 @@
 #include <report/supervise.h>
 
 #include <common/text.h>
+#include <common/variables.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,6 +151,17 @@ static bool set_environment(const struct family *family, const char *library, st
     return done ? true : err_set(err, "no memory for the environment");
 }
 
+/* The library goes on with what it understands, silently: whoever meant something else can still stop the command. */
+static void tell_variables(void)
+{
+    struct config config;
+    variables_begin(&config);
+    for (char **at = environ; *at; at++)
+        variables_take(&config, *at);
+    if (*config.problem)
+        run_say("%s", config.problem);
+}
+
 static void look_at_family(void *arg)
 {
     struct run_results *results = arg;
@@ -197,6 +210,7 @@ int cmd_run(const struct tool_verb *verb, int argc, char **argv)
         !tool_check_directory(options.debug_dir, "look into --debug-dir", &err) || !try_output(options.output, &err) ||
         !family_open(&family, &err))
         return tool_fail(&err);
+    tell_variables();
     status = run(&options, &family, library, program);
     family_close(&family);
     return status;
