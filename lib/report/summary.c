@@ -2,13 +2,14 @@
 
 #include "coverage.h"
 #include "human.h"
-#include "sheet.h"
+#include "same_paths.h"
 
 #include <common/text.h>
 #include <string.h>
 
 #define SITES_SHOWN 3
 #define PATH_LINES 3
+#define PATH_INDENT 21 /* behind size and share, unless they are wider */
 #define PREFIX "heaptap: "
 
 static void print_figures(const struct sheet *sheet, const struct profile *profile)
@@ -116,16 +117,20 @@ void summary_others(FILE *out, const struct profile *others)
 bool summary_write(FILE *out, struct names *names, const struct profile *others, struct err *err)
 {
     struct sheet sheet;
-    struct top_site sites[2 * SITES_SHOWN];
+    const struct same_paths look = {&sheet, names, PATH_INDENT, PATH_LINES};
+    struct top_site sites[2 * SAME_PATHS_MAX], *mapped;
     const struct profile *profile = names->profile;
     char problem[COVERAGE_MAX];
     bool left = profile->total[HT_KIND_HEAP].live_bytes != 0;
-    struct top top = top_sites(profile, left ? PROFILE_INUSE : PROFILE_ALLOC, sites, SITES_SHOWN), maps = {0};
+    struct top top = top_sites(profile, left ? PROFILE_INUSE : PROFILE_ALLOC, sites, SAME_PATHS_MAX), maps = {0};
+    mapped = sites + top.count;
     if (coverage_mostly_mapped(profile))
-        maps = top_sites(profile, PROFILE_MMAP, sites + top.count, SITES_SHOWN);
-    if (!top_resolve(names, sites, top.count + maps.count, err))
-        return false;
+        maps = top_sites(profile, PROFILE_MMAP, mapped, SAME_PATHS_MAX);
     sheet_open(&sheet, out);
+    if (!top_resolve(names, sites, top.count + maps.count, err) ||
+        !same_paths_merge(&look, &top, sites, SITES_SHOWN, err) ||
+        !same_paths_merge(&look, &maps, mapped, SITES_SHOWN, err))
+        return false;
     if (coverage_problem(profile, problem))
         sheet_hanging(&sheet, PREFIX, problem);
     if (profile->total[HT_KIND_HEAP].allocs)
@@ -133,7 +138,7 @@ bool summary_write(FILE *out, struct names *names, const struct profile *others,
     if (top.count)
         print_sites(&sheet, names, &top, sites, left ? "is left" : "was allocated");
     if (maps.count)
-        print_sites(&sheet, names, &maps, sites + top.count, "is mapped");
+        print_sites(&sheet, names, &maps, mapped, "is mapped");
     print_losses(&sheet, profile, has_losses(others));
     summary_others(out, others);
     return true;

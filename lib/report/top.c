@@ -22,7 +22,7 @@ struct top top_sites(const struct profile *profile, enum profile_view view, stru
             continue;
         top.count = MIN(top.count + 1, capacity);
         memmove(&to[at + 1], &to[at], (top.count - 1 - at) * sizeof *to);
-        to[at] = (struct top_site){site, bytes, blocks};
+        to[at] = (struct top_site){site, bytes, blocks, 1};
     }
     return top;
 }

@@ -7,6 +7,7 @@
 struct top_site {
     const struct profile_site *site;
     uint64_t bytes, blocks;
+    uint32_t sites; /* that are summed up here: 1, or more behind same_paths_merge */
 };
 
 struct top {

@@ -1,6 +1,6 @@
 #include "coverage.h"
 #include "human.h"
-#include "sheet.h"
+#include "same_paths.h"
 #include "write.h"
 
 #include <common/text.h>
@@ -10,13 +10,14 @@
 #define SITES_SHOWN 10
 #define SECTIONS 3
 #define PATH_LINES 4
+#define PATH_INDENT 4
 
 /* One list of sites. */
 struct section {
     enum profile_view view;
     const char *title;
     struct top top;
-    struct top_site site[SITES_SHOWN];
+    struct top_site site[SAME_PATHS_MAX];
 };
 
 struct report {
@@ -40,28 +41,37 @@ static void print_sites(const struct report *report, const struct section *secti
     const struct top *top = &section->top;
     const struct top_site *sites = section->site;
     char bytes[HUMAN_MAX], blocks[HUMAN_MAX], share[HUMAN_MAX], heading[160];
-    if (top->sites > top->count)
-        snprintf(heading, sizeof heading, "%s: the largest %u of %s sites", section->title, top->count,
+    uint32_t listed = 0;
+    for (uint32_t i = 0; i < top->count; i++)
+        listed += sites[i].sites;
+    if (top->sites > listed)
+        snprintf(heading, sizeof heading, "%s: the largest %u of %s sites", section->title, listed,
                  human_count(blocks, top->sites));
     else
         snprintf(heading, sizeof heading, "%s, by site", section->title);
     sheet_heading(sheet, heading);
     for (uint32_t i = 0; i < top->count; i++) {
-        fprintf(sheet->out, "%s%10s%s %8s  in %s %s\n", sheet_bold(sheet), human_bytes(bytes, sites[i].bytes),
+        char several[32] = "";
+        if (sites[i].sites > 1)
+            snprintf(several, sizeof several, ", %u sites", sites[i].sites);
+        fprintf(sheet->out, "%s%10s%s %8s  in %s %s%s\n", sheet_bold(sheet), human_bytes(bytes, sites[i].bytes),
                 sheet_plain(sheet), human_share(share, sites[i].bytes, top->bytes),
                 human_count(blocks, sites[i].blocks),
                 section->view == PROFILE_MMAP ? plural(sites[i].blocks, "mapping", "mappings")
-                                              : plural(sites[i].blocks, "block", "blocks"));
-        fputs("    ", sheet->out);
-        sheet_path(sheet, 4, PATH_LINES, report->names, sites[i].site);
+                                              : plural(sites[i].blocks, "block", "blocks"),
+                several);
+        fprintf(sheet->out, "%*s", PATH_INDENT, "");
+        sheet_path(sheet, PATH_INDENT, PATH_LINES, report->names, sites[i].site);
     }
 }
 
 /* Finds the sites and their names, before anything is printed: it may take a while. */
 static bool load_sections(struct report *report, enum profile_view view, struct err *err)
 {
-    struct top_site all[SECTIONS * SITES_SHOWN];
+    struct top_site all[SECTIONS * SAME_PATHS_MAX];
     uint32_t listed = 0;
+    const struct same_paths look = {&report->sheet, report->names, PATH_INDENT, PATH_LINES};
+    bool done;
     if (view == PROFILE_INUSE || view == PROFILE_EXIT)
         report->section[report->sections++] = (struct section){
             .view = view, .title = report->profile->process == READER_ENDED ? "Left at the end" : "In use now"};
@@ -71,11 +81,14 @@ static bool load_sections(struct report *report, enum profile_view view, struct 
         report->section[report->sections++] = (struct section){.view = PROFILE_ALLOC, .title = "Allocated in all"};
     for (uint32_t i = 0; i < report->sections; i++) {
         struct section *section = &report->section[i];
-        section->top = top_sites(report->profile, section->view, section->site, SITES_SHOWN);
+        section->top = top_sites(report->profile, section->view, section->site, SAME_PATHS_MAX);
         memcpy(&all[listed], section->site, section->top.count * sizeof *all);
         listed += section->top.count;
     }
-    return top_resolve(report->names, all, listed, err);
+    done = top_resolve(report->names, all, listed, err);
+    for (uint32_t i = 0; done && i < report->sections; i++)
+        done = same_paths_merge(&look, &report->section[i].top, report->section[i].site, SITES_SHOWN, err);
+    return done;
 }
 
 /* ---- The rest ---- */
@@ -253,9 +266,9 @@ static void print_losses(const struct report *report)
 bool write_text(FILE *out, struct names *names, enum profile_view view, struct err *err)
 {
     struct report report = {.names = names, .profile = names->profile};
+    sheet_open(&report.sheet, out);
     if (!load_sections(&report, view, err))
         return false;
-    sheet_open(&report.sheet, out);
     print_identity(&report);
     print_figures(&report);
     for (uint32_t i = 0; i < report.sections; i++)
