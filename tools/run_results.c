@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +29,15 @@ static bool is_chosen(const struct run_results *results, const char *only, const
                : text_match(only, text_basename(program)) || text_match(only, text_basename(results->program));
 }
 
+/* In less than this there may be no room for a buffer, however small its budget. */
+#define FILE_LIMIT_LEAST (1u << 20)
+
+static bool is_file_limit_small(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < FILE_LIMIT_LEAST;
+}
+
 static void tell_nothing(const struct run_results *results)
 {
     const char *only = getenv("HEAPTAP_ONLY"), *children = getenv("HEAPTAP_CHILDREN");
@@ -36,6 +46,9 @@ static void tell_nothing(const struct run_results *results)
         run_say("nothing was recorded of %s: HEAPTAP_ONLY=%s does not choose %s", results->command, only, program);
     else if (children && strcmp(children, "-") == 0)
         run_say("nothing was recorded of %s: it runs below a process recorded with HEAPTAP_CHILDREN=0",
+                results->command);
+    else if (is_file_limit_small())
+        run_say("nothing was recorded of %s: the limit of file sizes leaves no room for a buffer: raise it (ulimit -f)",
                 results->command);
     else
         run_say(

@@ -240,24 +240,35 @@ void family_look(struct family *family)
 
 /* ---- Afterwards ---- */
 
-void family_read_headers(struct family *family)
-{
-    for (size_t i = 0; i < family->count; i++) {
-        struct family_file *file = &family->file[i];
-        file->usable = reader_peek_fd(&file->summary, file->fd, file->path, &file->problem);
-        if (file->usable && file->summary.owner != geteuid())
-            file->usable = err_set(&file->problem,
-                                   "%s: belongs to user %u; heaptap dump %u reads it with that user's rights",
-                                   file->path, (unsigned)file->summary.owner, file->summary.header.pid);
-    }
-}
-
 void family_forget(struct family *family, struct family_file *file)
 {
     size_t behind = (size_t)(family->file + family->count - file) - 1;
     close(file->fd);
     memmove(file, file + 1, behind * sizeof *file);
     family->count--;
+}
+
+/* A process that finds no room for its buffer removes it before it is one. */
+static bool was_given_up(const struct family_file *file)
+{
+    struct stat stat_now;
+    return !file->usable && fstat(file->fd, &stat_now) == 0 && stat_now.st_nlink == 0;
+}
+
+void family_read_headers(struct family *family)
+{
+    for (size_t i = 0; i < family->count;) {
+        struct family_file *file = &family->file[i];
+        file->usable = reader_peek_fd(&file->summary, file->fd, file->path, &file->problem);
+        if (file->usable && file->summary.owner != geteuid())
+            file->usable = err_set(&file->problem,
+                                   "%s: belongs to user %u; heaptap dump %u reads it with that user's rights",
+                                   file->path, (unsigned)file->summary.owner, file->summary.header.pid);
+        if (was_given_up(file))
+            family_forget(family, file);
+        else
+            i++;
+    }
 }
 
 static bool has_buffer(const struct family *family, uint32_t pid)

@@ -42,7 +42,7 @@ bool family_open(struct family *family, struct err *err);
 void family_pattern(const struct family *family, char *to, size_t capacity);
 /* Looks for new files. Call it when watch_fd is readable. */
 void family_look(struct family *family);
-/* Reads every header. */
+/* Reads every header. What is no buffer and was unlinked is forgotten: its process has given it up, and there is nothing to tell of it. */
 void family_read_headers(struct family *family);
 /* Closes one, and knows nothing of it any more. */
 void family_forget(struct family *family, struct family_file *file);
