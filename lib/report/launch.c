@@ -145,6 +145,11 @@ bool launch_find(const char *command, char to[LAUNCH_PATH_MAX], struct err *err)
     }
     if (worst == EACCES)
         return err_set(err, "cannot run %s: the file of that name in PATH is not executable", command);
+    if (try_file(command) == 0)
+        return err_set(err, "cannot run %s: no such command in PATH; the file that is here is ./%s", command, command);
+    if (command[strcspn(command, " =")])
+        return err_set(err, "cannot run %s: no such command in PATH; a line for a shell goes to one: sh -c 'LINE'",
+                       command);
     return err_set(err, "cannot run %s: no such command in PATH", command);
 }
 
