@@ -63,6 +63,8 @@ static int take_option(const struct tool_verb *verb, struct options *options, co
 static int choose_format(const struct tool_verb *verb, struct options *options)
 {
     bool terminal = !options->output && isatty(STDOUT_FILENO);
+    if (options->output && strcmp(options->output, "-") == 0)
+        return tool_usage(verb, "-o - names no file; without -o the profile goes to standard output");
     if (options->format < 0 && options->output)
         options->format = convert_format_by_path(options->output);
     if (options->format < 0 && options->output)

@@ -71,10 +71,8 @@ bool tool_check_directory(const char *path, const char *what, struct err *err)
 
 int tool_check_places(void)
 {
-    const char *chosen = getenv("HEAPTAP_DIR");
     struct err err;
-    return !chosen || !*chosen || tool_check_directory(chosen, "look into HEAPTAP_DIR", &err) ? TOOL_DONE
-                                                                                              : tool_fail(&err);
+    return find_can_look(&err) ? TOOL_DONE : tool_fail(&err);
 }
 
 void tool_print_text(FILE *out, const char *text)
@@ -150,9 +148,9 @@ static const struct tool_verb *find_verb(const char *name)
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (strcmp(name, verbs[i].name) == 0)
             return &verbs[i];
-    fprintf(stderr, "heaptap: %s ", name[0] == '-' ? "no option" : "no verb");
+    fprintf(stderr, "heaptap: no %s ", name[0] == '-' ? "option" : "verb");
     tool_print_text(stderr, name);
-    fputs("; see heaptap --help\n", stderr);
+    fprintf(stderr, "%s; see heaptap --help\n", name[0] == '-' ? ": options follow a verb" : "");
     return NULL;
 }
 

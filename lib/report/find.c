@@ -59,6 +59,17 @@ static bool scan(struct find_list *list, const char *directory, uid_t owner)
     return done;
 }
 
+bool find_can_look(struct err *err)
+{
+    const char *chosen = getenv("HEAPTAP_DIR");
+    DIR *stream = chosen && *chosen ? opendir(chosen) : NULL;
+    if (chosen && *chosen && !stream)
+        return err_system(err, "look into HEAPTAP_DIR", chosen);
+    if (stream)
+        closedir(stream);
+    return true;
+}
+
 bool find_all(struct find_list *list, uid_t owner, struct err *err)
 {
     const char *chosen = getenv("HEAPTAP_DIR");
@@ -127,6 +138,9 @@ bool find_pid(uint32_t pid, char *path, size_t capacity, uid_t *owner, struct er
         if (file)
             return false;
     }
+    struct err places;
+    if (!find_can_look(&places))
+        return err_set(err, "no buffer of process %u in /dev/shm or /tmp, and %s", pid, places.text);
     char why[COVERAGE_MAX];
     coverage_absent(pid, why);
     return err_set(err,

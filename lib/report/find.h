@@ -24,6 +24,9 @@ struct find_list {
 bool find_all(struct find_list *list, uid_t owner, struct err *err);
 void find_free(struct find_list *list);
 
+/* Whether $HEAPTAP_DIR can be listed, or is not set. */
+bool find_can_look(struct err *err);
+
 /*
  * The buffer of a process: of a living one the file whose PID and start time are its own, else the latest of that PID. Accepted are files of the
  * caller and, if the caller is root, files of the user that the living process runs as; `owner` tells which. (A root caller then drops to that user's rights
