@@ -11,7 +11,7 @@
  *   SLOTS        ht_slot[]            one per recording thread; the last one is shared by threads that found no other
  *   CHUNKS       ht_chunk[]           which slot counts which 64 sites in CELLS[same index]
  *   CELLS        ht_cell[][64]        the counters of 64 sites for one slot
- *   LINES        ht_line[]            live blocks, four to a line of 64 bytes; line 0 is unused
+ *   LINES        ht_line[], ht_pack[] live blocks, eight or four to a line of 64 bytes, mixed; line 0 is unused
  *   MAPS         ht_map[]             live mappings
  *   RING         ht_block[]           the last events, in blocks of 4 KiB
  *
@@ -58,8 +58,8 @@
 
 #define HT_MAGIC "HEAPTAP" /* 8 bytes with its NUL */
 #define HT_BYTE_ORDER 0x0a0b0c0du
-#define HT_VERSION_MAJOR 3
-#define HT_VERSION_MINOR 3
+#define HT_VERSION_MAJOR 4
+#define HT_VERSION_MINOR 0
 #define HT_SECTION_ALIGN 65536u
 
 /*
@@ -304,7 +304,48 @@ struct ht_cell {
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-#define HT_REGION_SHIFT 14 /* a line holds blocks whose addresses agree above this bit */
+/*
+ * A line holds live blocks of one region, whose addresses agree above HT_REGION_SHIFT. Most blocks are small, and need less to be told of than others: what
+ * HT_PACKS says of address, size and site are in packed lines (ht_pack), eight to each, all others in wide ones (ht_line). What a line is it stays.
+ *
+ * birth: time of allocation in units of 1/16 s since start_monotonic_ns, as 5 bits of exponent e and 11 of mantissa m: e == 0: m; else (2048 + m) << (e - 1);
+ * rounded down. Exact to 128 s, then to one part in 2048. Packed, without the lowest three bits: to half a second in those 128 s, then to one part in 256.
+ * (No time in 64 bits of nanoseconds has e above 27.)
+ */
+#define HT_REGION_SHIFT 14
+
+enum ht_line_kind { HT_LINE_WIDE = 0, HT_LINE_PACKED = 1 };
+
+/* ---- Eight to a line. Address = region << HT_REGION_SHIFT | (place >> 13 << 8 | low) * HT_PACK_UNIT; the rest of place is its birth, plus one. ---- */
+
+#define HT_PACK_ENTRIES 8
+#define HT_PACK_UNIT 8u
+#define HT_PACK_SITE_BITS 20
+#define HT_PACK_SIZE_BITS 12
+#define HT_PACKS(address, size, site)                                                                                  \
+    ((address) % HT_PACK_UNIT == 0 && (size) >> HT_PACK_SIZE_BITS == 0 && (site) >> HT_PACK_SITE_BITS == 0)
+
+/* A word: the size above the site. 0: the entry is empty; no site: it is being filled. */
+#define HT_PACK_WORD(size, site) ((uint32_t)(size) << HT_PACK_SITE_BITS | (site))
+#define HT_PACK_SITE(word) ((word) & ((1u << HT_PACK_SITE_BITS) - 1))
+#define HT_PACK_SIZE(word) ((word) >> HT_PACK_SITE_BITS)
+#define HT_PACK_BUSY (1u << HT_PACK_SITE_BITS)
+/* 0: the entry is empty, or it is being filled or emptied. */
+#define HT_PACK_PLACE(address, birth) ((uint16_t)(((address) << 2 & 0xe000) | (((birth) >> 3) + 1)))
+#define HT_PACK_UNITS(place, low) ((uint32_t)(place) >> 13 << 8 | (low))
+#define HT_PACK_BIRTH(place) ((uint16_t)(((place)-1) << 3))
+
+struct ht_pack {
+    uint32_t region_lo;
+    uint16_t region_hi;
+    uint16_t kind;                  /* HT_LINE_PACKED */
+    uint32_t word[HT_PACK_ENTRIES]; /* publishes the entry */
+    uint16_t place[HT_PACK_ENTRIES];
+    uint8_t low[HT_PACK_ENTRIES];
+};
+
+/* ---- Four to a line. Address = region << HT_REGION_SHIFT | HT_TAG_OFFSET(tag). ---- */
+
 #define HT_LINE_ENTRIES 4
 
 /* Tag of a live entry: state in bits 0-2, address inside the region in bits 3-16, zero above (the interval that a sample was drawn with, later). */
@@ -317,15 +358,10 @@ enum ht_tag_state {
 #define HT_TAG_STATE(tag) ((tag)&7u)
 #define HT_TAG_OFFSET(tag) (((tag) >> 3) & 0x3fffu)
 
-/*
- * Four live blocks. SoA, one cache line. Address = region << HT_REGION_SHIFT | HT_TAG_OFFSET(tag).
- * birth: time of allocation in units of 1/16 s since start_monotonic_ns, as 5 bits of exponent e and 11 of mantissa m:
- * e == 0: m; else (2048 + m) << (e - 1); rounded down.  Exact to 128 s, then to one part in 2048.
- */
 struct ht_line {
     uint32_t region_lo;
     uint16_t region_hi;
-    uint16_t reserved;
+    uint16_t kind;                 /* HT_LINE_WIDE */
     uint32_t tag[HT_LINE_ENTRIES]; /* publishes the entry */
     uint32_t site[HT_LINE_ENTRIES];
     uint32_t size[HT_LINE_ENTRIES];
@@ -334,7 +370,7 @@ struct ht_line {
 
 struct ht_map {
     uint32_t site;  /* publishes; 0: free row */
-    uint32_t birth; /* as in ht_line */
+    uint32_t birth; /* as in a wide line */
     uint32_t start_lo, start_hi;
     uint32_t size_lo, size_hi;
     uint32_t reserved[2];
@@ -423,6 +459,10 @@ HT_AT(ht_slot, events, 24);
 HT_AT(ht_slot, lost, 32);
 HT_SIZE(ht_chunk, 8);
 HT_SIZE(ht_cell, 32);
+HT_SIZE(ht_pack, 64);
+HT_AT(ht_pack, word, 8);
+HT_AT(ht_pack, place, 40);
+HT_AT(ht_pack, low, 56);
 HT_SIZE(ht_line, 64);
 HT_AT(ht_line, tag, 8);
 HT_AT(ht_line, birth, 56);

@@ -23,7 +23,8 @@
  *   arch_here(regs)       state at this very place, all ARCH_REGS of it
  *   arch_on_stack(f, a, top)  calls f(a) on another stack that ends at `top`, 16-byte aligned
  *   arch_equal4(w, v)     bit i is set where w[i] == v: four words, compared without a branch
- *   arch_search(a, b, c, d, e, v)  five times four words. Bits 0-11: which of those of a, b and c are 0; above: not 0 if any of the twenty is v
+ *   arch_equal8(a, b, v)  bit i is set where a[i] == v, bit 8 + i where b[i] == v: eight bytes each
+ *   arch_zero8(a, b)      bit i is set where a[i] == 0, bit 8 + i where b[i] == 0: eight halfwords each
  *   arch_pc(raw)          return address without what the processor adds to it (pointer authentication)
  *   arch_address(p)       address without its tag bits
  */

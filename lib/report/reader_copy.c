@@ -45,10 +45,16 @@ static void swap_module(struct ht_module *module)
 
 static void swap_line(struct ht_line *line)
 {
+    struct ht_pack *pack = (struct ht_pack *)(void *)line;
     reader_swap32(&line->region_lo, 1);
-    swap16(&line->region_hi, 1);
-    reader_swap32(line->tag, sizeof(line->tag) / 4 * 3); /* tag, site, size */
-    swap16(line->birth, HT_LINE_ENTRIES);
+    swap16(&line->region_hi, 2); /* and the kind */
+    if (line->kind == HT_LINE_PACKED) {
+        reader_swap32(pack->word, HT_PACK_ENTRIES);
+        swap16(pack->place, HT_PACK_ENTRIES);
+    } else {
+        reader_swap32(line->tag, sizeof(line->tag) / 4 * 3); /* tag, site, size */
+        swap16(line->birth, HT_LINE_ENTRIES);
+    }
 }
 
 /* Whole records only: `at` begins one, and a piece is a multiple of every record. */
@@ -102,16 +108,42 @@ static bool settle_counts(const char *a, const char *c, size_t bytes)
     return same;
 }
 
-/* Live entries whose tag changed are taken out. */
+/* Wide entries whose tag changed are taken out. */
+static uint64_t settle_wide(const struct ht_line *a, struct ht_line *b, const struct ht_line *c)
+{
+    uint64_t left_out = 0;
+    for (int i = 0; i < HT_LINE_ENTRIES; i++) {
+        bool same = a->tag[i] == c->tag[i];
+        left_out += !same;
+        b->tag[i] = same ? a->tag[i] : 0;
+    }
+    return left_out;
+}
+
+/* Packed ones also where another block of the same size and site has taken the entry: the word does not tell. */
+static uint64_t settle_packed(const struct ht_pack *a, struct ht_pack *b, const struct ht_pack *c)
+{
+    uint64_t left_out = 0;
+    for (int i = 0; i < HT_PACK_ENTRIES; i++) {
+        bool same = a->word[i] == c->word[i] && a->place[i] == c->place[i] && a->low[i] == c->low[i];
+        left_out += !same;
+        b->word[i] = same ? a->word[i] : 0;
+        b->place[i] = a->place[i];
+        b->low[i] = a->low[i];
+    }
+    return left_out;
+}
+
+/* A line stays of its kind once it has one; it may have been begun meanwhile. */
 static uint64_t settle_lines(const char *a, char *b, const char *c, size_t bytes)
 {
     uint64_t left_out = 0;
-    for (size_t i = 0; i < bytes; i += sizeof(struct ht_line))
-        for (size_t at = i + offsetof(struct ht_line, tag); at < i + offsetof(struct ht_line, site); at += 4) {
-            bool same = word_at(a + at) == word_at(c + at);
-            left_out += !same;
-            memcpy(b + at, same ? a + at : (const char[4]){0}, 4);
-        }
+    for (size_t i = 0; i < bytes; i += sizeof(struct ht_line)) {
+        const void *before = a + i, *after = c + i;
+        void *line = b + i;
+        bool packed = ((const struct ht_line *)after)->kind != HT_LINE_WIDE;
+        left_out += packed ? settle_packed(before, line, after) : settle_wide(before, line, after);
+    }
     return left_out;
 }
 

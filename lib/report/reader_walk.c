@@ -59,18 +59,39 @@ static uint32_t kind_of(const struct reader *reader, uint32_t site_id)
     return site && site->kind < HT_KINDS ? site->kind : 0;
 }
 
-/* Entry `i` of a line. False: it is empty, being filled, or the upper half of its neighbour's size. */
-static bool line_block(const struct reader *reader, const struct ht_line *line, int i, struct reader_block *block)
+/* Entry `i` of a wide line. False: it is empty, being filled, or the upper half of its neighbour's size. */
+static bool wide_block(const struct ht_line *line, int i, struct reader_block *block)
 {
-    if (HT_TAG_STATE(line->tag[i]) != HT_TAG_LIVE)
+    if (i >= HT_LINE_ENTRIES || HT_TAG_STATE(line->tag[i]) != HT_TAG_LIVE)
         return false;
-    uint64_t region = reader_u64(line->region_lo, line->region_hi);
-    block->address = region << HT_REGION_SHIFT | HT_TAG_OFFSET(line->tag[i]);
+    block->address = HT_TAG_OFFSET(line->tag[i]);
     block->size = line->size[i];
     if (i == 0 && HT_TAG_STATE(line->tag[1]) == HT_TAG_HIGH)
         block->size = reader_u64(line->size[0], line->size[1]);
     block->birth = birth_decode(line->birth[i]);
     block->site = line->site[i];
+    return true;
+}
+
+static bool packed_block(const struct ht_pack *pack, int i, struct reader_block *block)
+{
+    if (!HT_PACK_SITE(pack->word[i]) || !pack->place[i])
+        return false;
+    block->address = (uint64_t)HT_PACK_UNITS(pack->place[i], pack->low[i]) * HT_PACK_UNIT;
+    block->size = HT_PACK_SIZE(pack->word[i]);
+    block->birth = birth_decode(HT_PACK_BIRTH(pack->place[i]));
+    block->site = HT_PACK_SITE(pack->word[i]);
+    return true;
+}
+
+/* Entry `i` of a line of any kind. False: there is no block. */
+static bool line_block(const struct reader *reader, uint32_t id, int i, struct reader_block *block)
+{
+    const struct ht_line *line = reader_record(reader, HT_LINES, id);
+    if (!(line->kind == HT_LINE_PACKED ? packed_block(reader_record(reader, HT_LINES, id), i, block)
+                                       : wide_block(line, i, block)))
+        return false;
+    block->address |= reader_u64(line->region_lo, line->region_hi) << HT_REGION_SHIFT;
     block->kind = kind_of(reader, block->site);
     return true;
 }
@@ -80,12 +101,10 @@ void reader_each_block(const struct reader *reader, void (*visit)(void *arg, con
 {
     struct reader_block block;
     uint32_t count = reader_count(reader, HT_LINES);
-    for (uint32_t id = reader_next(reader, HT_LINES, 0); id < count; id = reader_next(reader, HT_LINES, id + 1)) {
-        const struct ht_line *line = reader_record(reader, HT_LINES, id);
-        for (int i = 0; i < HT_LINE_ENTRIES; i++)
-            if (line_block(reader, line, i, &block))
+    for (uint32_t id = reader_next(reader, HT_LINES, 0); id < count; id = reader_next(reader, HT_LINES, id + 1))
+        for (int i = 0; i < HT_PACK_ENTRIES; i++)
+            if (line_block(reader, id, i, &block))
                 visit(arg, &block);
-    }
     count = reader_count(reader, HT_MAPS);
     for (uint32_t id = reader_next(reader, HT_MAPS, 0); id < count; id = reader_next(reader, HT_MAPS, id + 1)) {
         const struct ht_map *map = reader_record(reader, HT_MAPS, id);

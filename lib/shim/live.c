@@ -44,8 +44,10 @@ bool live_init(uint32_t lines_max)
     section[HT_LINES].capacity = MIN(section[HT_LINES].capacity, LIVE_LINES_MAX);
     if (!make_root() || !live_following || !section_reach(&section[HT_LINES], 1))
         return false;
-    for (unsigned i = 0; i < HT_LINE_ENTRIES; i++)
-        word_set(&live_line(0)->tag[i], HT_TAG_BUSY);
+    for (unsigned i = 0; i < HT_PACK_ENTRIES; i++) {
+        live_pack(0)->place[i] = UINT16_MAX;
+        word_set(&live_pack(0)->word[i], HT_PACK_BUSY);
+    }
     return true;
 }
 
@@ -95,7 +97,7 @@ COLD void live_reserve(void)
     }
 }
 
-/* ---- One chain ---- */
+/* ---- One line ---- */
 
 /* An entry; line 0: none. */
 struct place {
@@ -103,10 +105,101 @@ struct place {
     size_t entry;
 };
 
-/* A live block's entry in a chain, or in what follows it. */
-INLINE struct place find_in(uint32_t chain, uint32_t wanted)
+/* A live block's entry in a line; HT_PACK_ENTRIES: it is not there. */
+INLINE size_t find_packed(const struct ht_pack *pack, uintptr_t address)
 {
-    for (uint32_t id = LIVE_FIRST(chain); id; id = live_following[id]) {
+    unsigned there = arch_equal8(pack->low, pack->low, (uint8_t)live_units(address)) & ((1u << HT_PACK_ENTRIES) - 1);
+    for (; there; there &= there - 1) {
+        size_t entry = (unsigned)__builtin_ctz(there);
+        if (HT_PACK_SITE(word_acquire(&pack->word[entry])) && live_is_of(pack, entry, address))
+            return entry;
+    }
+    return HT_PACK_ENTRIES;
+}
+
+/* Makes an empty entry this thread's own; HT_PACK_ENTRIES: there is none. */
+INLINE size_t claim_packed(struct ht_pack *pack)
+{
+    unsigned empty = arch_zero8(pack->place, pack->place) & ((1u << HT_PACK_ENTRIES) - 1);
+    for (; empty; empty &= empty - 1)
+        if (live_claim(pack, (unsigned)__builtin_ctz(empty)))
+            return (unsigned)__builtin_ctz(empty);
+    return HT_PACK_ENTRIES;
+}
+
+static bool claim_wide_entry(struct ht_line *line, size_t entry)
+{
+    return word_swap(&line->tag[entry], 0, HT_TAG_BUSY);
+}
+
+/* The same in a wide line, for which a block of 4 GiB or more needs entries 0 and 1. HT_LINE_ENTRIES: there is none. */
+static size_t claim_wide(struct ht_line *line, uint64_t size)
+{
+    unsigned empty = arch_equal4(line->tag, 0);
+    if (size >> 32) {
+        if (!(empty & 1) || !claim_wide_entry(line, 0))
+            return HT_LINE_ENTRIES;
+        if (claim_wide_entry(line, 1))
+            return 0;
+        word_publish(&line->tag[0], 0);
+        return HT_LINE_ENTRIES;
+    }
+    for (; empty; empty &= empty - 1)
+        if (claim_wide_entry(line, (unsigned)__builtin_ctz(empty)))
+            return (unsigned)__builtin_ctz(empty);
+    return HT_LINE_ENTRIES;
+}
+
+static void fill_wide(const struct thread *t, struct ht_line *line, size_t entry, uintptr_t address, uint64_t size,
+                      uint32_t site)
+{
+    if (UNLIKELY(size >> 32)) {
+        line->size[1] = (uint32_t)(size >> 32);
+        word_publish(&line->tag[1], HT_TAG_HIGH);
+    }
+    line->site[entry] = site;
+    line->size[entry] = (uint32_t)size;
+    line->birth[entry] = t->birth;
+    word_publish(&line->tag[entry], live_tag(HT_TAG_LIVE, address));
+}
+
+static struct live_block take_wide(struct ht_line *line, size_t entry)
+{
+    word_acquire(&line->tag[entry]); /* what was stored before it is there */
+    struct live_block block = {line->size[entry], line->site[entry], line->birth[entry]};
+    if (UNLIKELY(HT_TAG_STATE(word_get(&line->tag[1])) == HT_TAG_HIGH) && entry == 0) {
+        block.size |= (uint64_t)line->size[1] << 32;
+        word_publish(&line->tag[0], HT_TAG_BUSY); /* it must not be filled again while entry 1 would be read with it */
+        word_publish(&line->tag[1], 0);
+    }
+    word_publish(&line->tag[entry], 0);
+    return block;
+}
+
+/* ---- A live address ---- */
+
+/* How many of the lines that follow each other are to be looked at: the chain's own, if it is known how many those are. */
+static uint32_t length_of(uint32_t chain)
+{
+    uint32_t length = LIVE_LENGTH(chain);
+    return length < LIVE_LENGTH_MAX ? length : UINT32_MAX;
+}
+
+INLINE struct place find_in_packed(uint32_t chain, uintptr_t address)
+{
+    uint32_t id = LIVE_FIRST(chain), left = length_of(chain);
+    for (; id && left; id = live_following[id], left--) {
+        size_t entry = find_packed(live_pack(id), address);
+        if (entry != HT_PACK_ENTRIES)
+            return (struct place){id, entry};
+    }
+    return (struct place){0, 0};
+}
+
+static struct place find_in_wide(uint32_t chain, uint32_t wanted)
+{
+    uint32_t id = LIVE_FIRST(chain), left = length_of(chain);
+    for (; id && left; id = live_following[id], left--) {
         unsigned same = arch_equal4(live_line(id)->tag, wanted);
         if (same)
             return (struct place){id, (unsigned)__builtin_ctz(same)};
@@ -114,92 +207,105 @@ INLINE struct place find_in(uint32_t chain, uint32_t wanted)
     return (struct place){0, 0};
 }
 
-/* A live address's entry, whatever the block's size was. Where the short way did not find it, it is a large one's, mostly. */
-INLINE struct place find(struct live_heads *heads, uintptr_t address)
+/* Where the short way did not find it, it is a larger one's, mostly. */
+static struct place find_packed_one(struct live_heads *heads, uintptr_t address)
 {
-    uint32_t wanted = live_tag(HT_TAG_LIVE, address);
-    struct place place = find_in(word_acquire(live_page(heads, address)), wanted);
-    return place.line ? place : find_in(word_acquire(live_granule(heads, address)), wanted);
+    struct place place = find_in_packed(word_acquire(&live_page(heads, address)->packed), address);
+    return place.line ? place : find_in_packed(word_acquire(live_granule(heads, address)), address);
 }
 
-static struct live_block take(struct place place)
+static struct place find_wide_one(struct live_heads *heads, uintptr_t address)
 {
-    struct ht_line *line = live_line(place.line);
-    word_acquire(&line->tag[place.entry]); /* what was stored before it is there */
-    struct live_block block = {line->size[place.entry], line->site[place.entry], line->birth[place.entry]};
-    if (UNLIKELY(HT_TAG_STATE(word_get(&line->tag[1])) == HT_TAG_HIGH) && place.entry == 0) {
-        block.size |= (uint64_t)line->size[1] << 32;
-        word_publish(&line->tag[0], HT_TAG_BUSY); /* it must not be filled again while entry 1 would be read with it */
-        word_publish(&line->tag[1], 0);
+    return find_in_wide(word_acquire(&live_page(heads, address)->wide), live_tag(HT_TAG_LIVE, address));
+}
+
+/* Its site is 0: it is not there. */
+static struct live_block take(struct live_heads *heads, uintptr_t address)
+{
+    struct place place = find_packed_one(heads, address);
+    if (place.line) {
+        struct ht_pack *pack = live_pack(place.line);
+        return live_take(pack, place.entry, word_acquire(&pack->word[place.entry]));
     }
-    word_publish(&line->tag[place.entry], 0);
-    return block;
+    place = find_wide_one(heads, address);
+    return place.line ? take_wide(live_line(place.line), place.entry) : (struct live_block){0};
 }
 
-static void set_high(struct ht_line *line, uint64_t size)
+struct live_block live_remove_slow(uintptr_t address)
 {
-    line->size[1] = (uint32_t)(size >> 32);
-    word_publish(&line->tag[1], HT_TAG_HIGH);
+    struct live_block block;
+    struct live_heads *heads = live_heads_of(address);
+    if (live_take_short(word_acquire(&live_page(heads, address)->packed), address, &block))
+        return block;
+    return take(heads, address);
 }
 
-/* A block of 4 GiB or more needs entries 0 and 1. False: another thread was faster, perhaps. */
-static COLD bool put_high(const struct thread *t, struct ht_line *line, uintptr_t address, uint64_t size, uint32_t site)
+bool live_contains(uintptr_t address)
 {
-    if (!live_claim(line, 0))
-        return false;
-    if (!live_claim(line, 1)) {
-        word_publish(&line->tag[0], 0);
-        return false;
+    struct live_heads *heads = live_heads_of(address);
+    return heads && (find_packed_one(heads, address).line || find_wide_one(heads, address).line);
+}
+
+/* ---- A place for a block ---- */
+
+/* What is to be put in: `packed` tells in what kind of line. */
+struct newcomer {
+    uintptr_t address;
+    uint64_t size;
+    uint32_t site;
+    bool packed;
+};
+
+INLINE bool put_in_line(const struct thread *t, uint32_t id, const struct newcomer *block)
+{
+    if (block->packed) {
+        size_t entry = claim_packed(live_pack(id));
+        if (entry == HT_PACK_ENTRIES)
+            return false;
+        live_fill(t, live_pack(id), entry, block->address, (uint32_t)block->size, block->site);
+        return true;
     }
-    set_high(line, size);
-    live_fill(t, line, 0, address, (uint32_t)size, site);
+    size_t entry = claim_wide(live_line(id), block->size);
+    if (entry == HT_LINE_ENTRIES)
+        return false;
+    fill_wide(t, live_line(id), entry, block->address, block->size, block->site);
     return true;
 }
 
-static bool put_in_chain(const struct thread *t, uint32_t chain, uintptr_t address, uint64_t size, uint32_t site)
+static bool put_in_chain(const struct thread *t, uint32_t chain, const struct newcomer *block)
 {
-    unsigned entries = LIVE_ENTRIES(chain), left = entries < LIVE_ENTRIES_MAX ? entries / HT_LINE_ENTRIES : UINT32_MAX;
-    for (uint32_t id = LIVE_FIRST(chain); id && left > 0; id = live_following[id], left--) {
-        struct ht_line *line = live_line(id);
-        unsigned empty = arch_equal4(line->tag, 0);
-        if (!empty)
-            continue;
-        size_t entry = (unsigned)__builtin_ctz(empty);
-        if (UNLIKELY(size >> 32) ? put_high(t, line, address, size, site) : live_claim(line, entry)) {
-            if (LIKELY(!(size >> 32)))
-                live_fill(t, line, entry, address, (uint32_t)size, site);
+    uint32_t id = LIVE_FIRST(chain), left = length_of(chain);
+    for (; id && left; id = live_following[id], left--)
+        if (put_in_line(t, id, block))
             return true;
-        }
-    }
     return false;
 }
-
-/* ---- A block whose chain has no room ---- */
 
 /* A chain that begins with this line and goes on with what the line is linked to. */
 static uint32_t longer(uint32_t id, uint32_t chain)
 {
-    return LIVE_CHAIN(id, MIN(LIVE_ENTRIES(chain) + HT_LINE_ENTRIES, LIVE_ENTRIES_MAX));
+    return LIVE_CHAIN(id, MIN(LIVE_LENGTH(chain) + 1, LIVE_LENGTH_MAX));
 }
 
 /* Puts a block in a line of another granule or page of the same region, which becomes the first of this chain: if no line of this chain is lost by that. */
-INLINE bool share(const struct thread *t, uint32_t *head, uint32_t id, uintptr_t address, uint32_t size, uint32_t site)
+INLINE bool share(const struct thread *t, uint32_t *head, uint32_t id, const struct newcomer *block)
 {
     uint32_t chain = word_acquire(head);
-    if (chain && LIVE_FIRST(chain) != live_following[id])
+    if (!id || (chain && LIVE_FIRST(chain) != live_following[id]))
         return false;
+    struct ht_pack *pack = live_pack(id);
     struct ht_line *line = live_line(id);
-    unsigned empty = arch_equal4(line->tag, 0);
-    if (!empty)
-        return false;
-    size_t entry = (unsigned)__builtin_ctz(empty);
-    if (!live_claim(line, entry))
+    size_t entry = block->packed ? claim_packed(pack) : claim_wide(line, block->size);
+    if (entry == (block->packed ? HT_PACK_ENTRIES : HT_LINE_ENTRIES))
         return false;
     if (!word_swap(head, chain, longer(id, chain))) {
-        word_publish(&line->tag[entry], 0);
+        word_publish(block->packed ? &pack->word[entry] : &line->tag[entry], 0);
         return false;
     }
-    live_fill(t, line, entry, address, size, site);
+    if (block->packed)
+        live_fill(t, pack, entry, block->address, (uint32_t)block->size, block->site);
+    else
+        fill_wide(t, line, entry, block->address, block->size, block->site);
     return true;
 }
 
@@ -216,18 +322,17 @@ static uint32_t new_line(struct thread *t)
     return t->line_next++;
 }
 
-INLINE unsigned put_in_new_line(struct thread *t, uint32_t *head, uintptr_t address, uint64_t size, uint32_t site)
+INLINE unsigned put_in_new_line(struct thread *t, uint32_t *head, const struct newcomer *block)
 {
     uint32_t id = new_line(t);
     if (UNLIKELY(id == SECTION_FULL))
         return LIVE_FULL;
     struct ht_line *line = live_line(id);
-    uint64_t region = (uint64_t)address >> HT_REGION_SHIFT;
+    uint64_t region = (uint64_t)block->address >> HT_REGION_SHIFT;
     line->region_lo = (uint32_t)region;
     line->region_hi = (uint16_t)(region >> 32);
-    if (UNLIKELY(size >> 32))
-        set_high(line, size);
-    live_fill(t, line, 0, address, (uint32_t)size, site);
+    line->kind = block->packed ? HT_LINE_PACKED : HT_LINE_WIDE;
+    put_in_line(t, id, block);
     uint32_t chain = word_get(head);
     do {
         live_following[id] = LIVE_FIRST(chain);
@@ -235,19 +340,24 @@ INLINE unsigned put_in_new_line(struct thread *t, uint32_t *head, uintptr_t addr
     return LIVE_DONE;
 }
 
-/* Blocks come up one behind the other, mostly: the line that this thread began last is asked first, then the granule before. */
+/* Puts a block in a line of the part of the region before or behind its own, whose number is `place`, of `places`; heads lie `step` words apart. */
+static bool share_near(const struct thread *t, uint32_t *head, size_t step, uint32_t place, uint32_t places,
+                       const struct newcomer *block)
+{
+    return (place > 0 && share(t, head, LIVE_FIRST(word_acquire(head - step)), block)) ||
+           (place < places - 1 && share(t, head, LIVE_FIRST(word_acquire(head + step)), block));
+}
+
+/* Blocks come up one behind the other, mostly: the line that this thread began last is asked first, then the granules beside. */
 unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t address, uint32_t size, uint32_t site)
 {
+    const struct newcomer block = {address, size, site, true};
     uint32_t *head = live_granule(heads, address);
     uintptr_t region = address >> HT_REGION_SHIFT;
-    uint32_t place = address >> LIVE_GRANULE_SHIFT & (GRANULES - 1);
-    const uint32_t near[] = {region == t->line_region ? t->line_begun : 0,
-                             place > 0 ? LIVE_FIRST(word_acquire(head - 1)) : 0,
-                             place < GRANULES - 1 ? LIVE_FIRST(word_acquire(head + 1)) : 0};
-    for (unsigned i = 0; i < ARRAY_LEN(near); i++)
-        if (share(t, head, near[i], address, size, site))
-            return LIVE_DONE;
-    unsigned result = put_in_new_line(t, head, address, size, site);
+    if ((region == t->line_region && share(t, head, t->line_begun, &block)) ||
+        share_near(t, head, 1, address >> LIVE_GRANULE_SHIFT & (GRANULES - 1), GRANULES, &block))
+        return LIVE_DONE;
+    unsigned result = put_in_new_line(t, head, &block);
     if (result == LIVE_DONE) {
         t->line_region = region;
         t->line_begun = t->line_next - 1;
@@ -257,40 +367,47 @@ unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t a
 
 /* ---- The long way ---- */
 
-/* Puts a large block in a line of the page before or behind it. */
-static bool share_page(struct thread *t, uint32_t *head, uintptr_t address, uint32_t size, uint32_t site)
+/* Of a block that has no room in its page's chain. */
+static unsigned insert_by_page(struct thread *t, uint32_t *head, const struct newcomer *block)
 {
-    uint32_t place = address >> LIVE_PAGE_SHIFT & (PAGES - 1);
-    return (place > 0 && share(t, head, LIVE_FIRST(word_acquire(head - 1)), address, size, site)) ||
-           (place < PAGES - 1 && share(t, head, LIVE_FIRST(word_acquire(head + 1)), address, size, site));
+    const size_t step = sizeof(struct live_page) / sizeof *head;
+    bool sharing = !(block->size >> 32); /* what needs two entries begins a line */
+    if (sharing && share_near(t, head, step, block->address >> LIVE_PAGE_SHIFT & (PAGES - 1), PAGES, block))
+        return LIVE_DONE;
+    return put_in_new_line(t, head, block);
+}
+
+/* The short way by page. */
+static enum live_short put_by_page(const struct thread *t, struct live_heads *heads, const struct newcomer *block)
+{
+    const struct live_page *page = live_page(heads, block->address);
+    uint32_t chain = word_acquire(&page->packed);
+    if (LIVE_LENGTH(chain) > LIVE_SHORT || word_acquire(&page->wide) ||
+        live_may_be_in(word_acquire(live_granule(heads, block->address)), block->address))
+        return LIVE_LOOK;
+    return live_put_short(t, chain, block->address, (uint32_t)block->size, block->site);
 }
 
 unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site)
 {
-    struct place place = find(heads, address);
-    unsigned result = place.line ? LIVE_STALE : LIVE_DONE;
-    if (UNLIKELY(place.line))
-        t->stale = take(place);
-    uint32_t *head = size > LIVE_LARGE ? live_page(heads, address) : live_granule(heads, address);
-    if (put_in_chain(t, word_acquire(head), address, size, site))
+    const struct newcomer block = {address, size, site, HT_PACKS(address, size, site)};
+    bool small = block.packed && size <= LIVE_LARGE;
+    uint32_t *head = small          ? live_granule(heads, address)
+                     : block.packed ? &live_page(heads, address)->packed
+                                    : &live_page(heads, address)->wide;
+    enum live_short way = block.packed && !small ? put_by_page(t, heads, &block) : LIVE_LOOK;
+    if (way == LIVE_PUT)
+        return LIVE_DONE;
+    if (way == LIVE_NO_ROOM)
+        return insert_by_page(t, head, &block);
+    struct live_block old = take(heads, address);
+    unsigned result = old.site ? LIVE_STALE : LIVE_DONE;
+    if (UNLIKELY(old.site))
+        t->stale = old;
+    if (put_in_chain(t, word_acquire(head), &block))
         return result;
-    if (size <= LIVE_LARGE)
-        return result | live_insert_new(t, heads, address, (uint32_t)size, site);
-    if (!(size >> 32) && share_page(t, head, address, (uint32_t)size, site))
-        return result;
-    return result | put_in_new_line(t, head, address, size, site);
-}
-
-struct live_block live_remove_slow(uintptr_t address)
-{
-    struct place place = find(live_heads_of(address), address);
-    return place.line ? take(place) : (struct live_block){0};
-}
-
-bool live_contains(uintptr_t address)
-{
-    struct live_heads *heads = live_heads_of(address);
-    return heads && find(heads, address).line;
+    return result |
+           (small ? live_insert_new(t, heads, address, (uint32_t)size, site) : insert_by_page(t, head, &block));
 }
 
 bool live_may_grow(void)

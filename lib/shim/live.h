@@ -1,14 +1,14 @@
 /*
- * Live blocks: four to a line of 64 bytes in the file. Lines are chained; heads and links are private.
+ * Live blocks, in lines of 64 bytes of the file. Lines are chained; heads and links are private.
  *
  * Blocks that are near in time are near in space, so a chain is what lies in a granule of 512 bytes of address space, or in a page of 4 KiB for
- * larger blocks, of which no more than eight begin there: two lines. One whose blocks do not fill a line shares one with its neighbours in the region
- * of 16 KiB that a line is of. So a block costs some 17 to 23 bytes; one of 1 KiB or more, 2 % of itself at the most.
+ * larger blocks, of which no more than eight begin there. Those have eight to a line; what is odd or larger than a page has four, in chains of its own (format.h says
+ * what is packed). A granule or page whose blocks do not fill a line shares one with its neighbours in the region of 16 KiB that a line is of.
  *
- * What is here is the short way, for small blocks in short chains: a few lines are compared at once, without a branch between them, since no
+ * What is here is the short way, for small blocks in short chains: two lines are compared at once, without a branch between them, since no
  * processor predicts how many there are and which of them an entry is in. All else is in live.c.
  *
- * Source: research/engine.md 3.1, but for the sharing. At most one writer an address: a block is inserted after the real allocation and removed
+ * Source: research/engine.md 3.1, but for the packing and the sharing. At most one writer an address: a block is inserted after the real allocation and removed
  * before the real free.
  */
 #ifndef HEAPTAP_LIVE_H
@@ -37,22 +37,24 @@ void live_reserve(void);
 #endif
 
 /*
- * A chain in a word: its first line, and above how many entries it has. The lines behind those, down the links, are of the same region but other
+ * A chain in a word: its first line, and above how many lines it has. Those behind them, down the links, are of the same region but other
  * chains': to look at them is no error. 0: it is empty.
  */
 #define LIVE_LINE_BITS 26u
 #define LIVE_LINES_MAX (1u << LIVE_LINE_BITS)
 #define LIVE_FIRST(chain) ((chain) & (LIVE_LINES_MAX - 1))
-#define LIVE_ENTRIES(chain) ((chain) >> LIVE_LINE_BITS)
-#define LIVE_CHAIN(first, entries) ((first) | (uint32_t)(entries) << LIVE_LINE_BITS)
-#define LIVE_ENTRIES_MAX (15u * HT_LINE_ENTRIES) /* that many, or more */
-#define LIVE_SHORT (3u * HT_LINE_ENTRIES)        /* no longer chain of small blocks is searched without a branch, */
-#define LIVE_SHORT_LARGE (2u * HT_LINE_ENTRIES)  /* and of large ones */
+#define LIVE_LENGTH(chain) ((chain) >> LIVE_LINE_BITS)
+#define LIVE_CHAIN(first, lines) ((first) | (uint32_t)(lines) << LIVE_LINE_BITS)
+#define LIVE_LENGTH_MAX 63u /* so many lines, or more */
+#define LIVE_SHORT 2u       /* no longer chain is searched without a branch */
 
 /* The chains of a part of the address space. Only what is stored to is there. */
 struct live_heads {
-    uint32_t granule[1u << (LIVE_HEADS_SHIFT - LIVE_GRANULE_SHIFT)];
-    uint32_t page[1u << (LIVE_HEADS_SHIFT - LIVE_PAGE_SHIFT)];
+    uint32_t granule[1u << (LIVE_HEADS_SHIFT - LIVE_GRANULE_SHIFT)]; /* packed */
+    struct live_page {
+        uint32_t packed; /* of blocks larger than a granule */
+        uint32_t wide;
+    } page[1u << (LIVE_HEADS_SHIFT - LIVE_PAGE_SHIFT)];
 };
 /*
  * The heads of each part; NULL: not made. Not a static array: a garbage collector below us would take it for a root and look through it each time. Fork
@@ -77,7 +79,7 @@ enum live_result {
 struct live_heads *live_make_heads(uintptr_t address);
 /* Any block, whatever the chains are like. */
 unsigned live_insert_slow(struct thread *t, struct live_heads *heads, uintptr_t address, uint64_t size, uint32_t site);
-/* A small one that is known not to be there, and whose chain has no room. */
+/* A small one to be packed that is known not to be there, and whose chain has no room. */
 unsigned live_insert_new(struct thread *t, struct live_heads *heads, uintptr_t address, uint32_t size, uint32_t site);
 /* Its site is 0: it is not there. */
 struct live_block live_remove_slow(uintptr_t address);
@@ -87,9 +89,20 @@ INLINE struct ht_line *live_line(size_t id)
     return SECTION_RECORD(struct ht_line, HT_LINES, id);
 }
 
+INLINE struct ht_pack *live_pack(size_t id)
+{
+    return SECTION_RECORD(struct ht_pack, HT_LINES, id);
+}
+
 INLINE uint32_t live_tag(enum ht_tag_state state, uintptr_t address)
 {
     return ((uint32_t)state + ((uint32_t)address << 3)) & ((1u << (HT_REGION_SHIFT + 3)) - 1);
+}
+
+/* Where an address lies in its region, as packed lines have it. */
+INLINE unsigned live_units(uintptr_t address)
+{
+    return (unsigned)(address / HT_PACK_UNIT % ((1u << HT_REGION_SHIFT) / HT_PACK_UNIT));
 }
 
 /* NULL: nothing was ever inserted there. */
@@ -104,7 +117,7 @@ INLINE uint32_t *live_granule(struct live_heads *heads, uintptr_t address)
     return &heads->granule[(address >> LIVE_GRANULE_SHIFT) % ARRAY_LEN(heads->granule)];
 }
 
-INLINE uint32_t *live_page(struct live_heads *heads, uintptr_t address)
+INLINE struct live_page *live_page(struct live_heads *heads, uintptr_t address)
 {
     return &heads->page[(address >> LIVE_PAGE_SHIFT) % ARRAY_LEN(heads->page)];
 }
@@ -122,19 +135,83 @@ INLINE struct live_heads *live_reach(uintptr_t address)
     return heads;
 }
 
-/* Makes an empty entry this thread's own. Other threads fill entries of this region too; what was empty may be taken by now. */
-INLINE bool live_claim(struct ht_line *line, size_t entry)
+/* Is the address of an entry this one? Beyond `low`, which is. */
+INLINE bool live_is_of(const struct ht_pack *pack, size_t entry, uintptr_t address)
 {
-    return word_swap(&line->tag[entry], 0, HT_TAG_BUSY);
+    uint16_t place = __atomic_load_n(&pack->place[entry], __ATOMIC_RELAXED);
+    /* 0: it is about to be emptied, by another thread; of where it was there is nothing left. */
+    return place && !((place ^ HT_PACK_PLACE(address, 0)) >> 13 | (address & (HT_PACK_UNIT - 1)));
 }
 
-INLINE void live_fill(const struct thread *t, struct ht_line *line, size_t entry, uintptr_t address, uint32_t size,
+/* Makes an empty entry this thread's own. Other threads fill entries of this region too; what was empty may be taken by now. */
+INLINE bool live_claim(struct ht_pack *pack, size_t entry)
+{
+    return word_swap(&pack->word[entry], 0, HT_PACK_BUSY);
+}
+
+INLINE void live_fill(const struct thread *t, struct ht_pack *pack, size_t entry, uintptr_t address, uint32_t size,
                       uint32_t site)
 {
-    line->site[entry] = site;
-    line->size[entry] = size;
-    line->birth[entry] = t->birth;
-    word_publish(&line->tag[entry], live_tag(HT_TAG_LIVE, address));
+    /* Atomic: others may read it meanwhile, who look for a block of their own. */
+    __atomic_store_n(&pack->place[entry], HT_PACK_PLACE(address, t->birth), __ATOMIC_RELAXED);
+    __atomic_store_n(&pack->low[entry], (uint8_t)live_units(address), __ATOMIC_RELAXED);
+    word_publish(&pack->word[entry], HT_PACK_WORD(size, site));
+}
+
+/*
+ * Takes a block out of an entry whose word it has. What is left there of the address is not that of any place in the same granule, so that one who looks for the
+ * block that comes next to the same address finds one entry.
+ */
+INLINE struct live_block live_take(struct ht_pack *pack, size_t entry, uint32_t word)
+{
+    struct live_block block = {HT_PACK_SIZE(word), HT_PACK_SITE(word), HT_PACK_BIRTH(pack->place[entry])};
+    __atomic_store_n(&pack->place[entry], 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&pack->low[entry], pack->low[entry] ^ 0x80,
+                     __ATOMIC_RELEASE); /* a reader does not see the block elsewhere */
+    word_publish(&pack->word[entry], 0);
+    return block;
+}
+
+/* May a block of this address be in a chain of packed lines? True also: it is a long one. */
+INLINE bool live_may_be_in(uint32_t chain, uintptr_t address)
+{
+    size_t first = LIVE_FIRST(chain), second = live_following[first];
+    return LIVE_LENGTH(chain) > LIVE_SHORT ||
+           arch_equal8(live_pack(first)->low, live_pack(second)->low, (uint8_t)live_units(address));
+}
+
+/* May a block live that a small one of this address would replace? It is looked for by page. */
+INLINE bool live_may_be_large(const struct live_page *page, uintptr_t address)
+{
+    uint32_t packed = word_acquire(&page->packed), wide = word_acquire(&page->wide);
+    if (LIKELY(!(packed | wide)))
+        return false;
+    if (UNLIKELY(LIVE_LENGTH(wide) > LIVE_SHORT) || (packed && live_may_be_in(packed, address)))
+        return true;
+    size_t first = LIVE_FIRST(wide), second = live_following[first];
+    uint32_t tag = live_tag(HT_TAG_LIVE, address);
+    return arch_equal4(live_line(first)->tag, tag) | arch_equal4(live_line(second)->tag, tag);
+}
+
+/* The short way, in a chain of packed lines, no longer than LIVE_SHORT. */
+enum live_short { LIVE_PUT, LIVE_NO_ROOM, LIVE_LOOK /* it may be there */ };
+INLINE enum live_short live_put_short(const struct thread *t, uint32_t chain, uintptr_t address, uint32_t size,
+                                      uint32_t site)
+{
+    size_t first = LIVE_FIRST(chain), second = live_following[first];
+    struct ht_pack *a = live_pack(first), *b = live_pack(second);
+    unsigned empty = arch_zero8(a->place, b->place), there = arch_equal8(a->low, b->low, (uint8_t)live_units(address));
+    if (UNLIKELY(there & ~empty)) /* or one of another part of the region, or another thread's */
+        return LIVE_LOOK;
+    size_t number = (unsigned)__builtin_ctz(empty | 1u << LIVE_SHORT * HT_PACK_ENTRIES),
+           entry = number % HT_PACK_ENTRIES;
+    if (number >= (size_t)LIVE_LENGTH(chain) * HT_PACK_ENTRIES)
+        return LIVE_NO_ROOM;
+    struct ht_pack *pack = number >= HT_PACK_ENTRIES ? b : a;
+    if (UNLIKELY(!live_claim(pack, entry)))
+        return LIVE_LOOK;
+    live_fill(t, pack, entry, address, size, site);
+    return LIVE_PUT;
 }
 
 /*
@@ -145,28 +222,33 @@ INLINE unsigned live_insert(struct thread *t, struct live_heads *heads, uintptr_
 {
     if (UNLIKELY(!heads))
         return LIVE_FULL;
-    if (UNLIKELY(size > LIVE_LARGE))
+    if (UNLIKELY(size > LIVE_LARGE) || UNLIKELY(!HT_PACKS(address, size, site)))
         return live_insert_slow(t, heads, address, size, site);
-    uint32_t chain = word_acquire(live_granule(heads, address)), large = word_acquire(live_page(heads, address));
-    if (UNLIKELY(LIVE_ENTRIES(chain) > LIVE_SHORT) || UNLIKELY(LIVE_ENTRIES(large) > LIVE_SHORT_LARGE))
+    uint32_t chain = word_acquire(live_granule(heads, address));
+    if (UNLIKELY(LIVE_LENGTH(chain) > LIVE_SHORT) || UNLIKELY(live_may_be_large(live_page(heads, address), address)))
         return live_insert_slow(t, heads, address, size, site);
-    if (UNLIKELY(!chain) && !large)
-        return live_insert_new(t, heads, address, (uint32_t)size, site);
-    size_t first = LIVE_FIRST(chain), second = live_following[first], third = live_following[second];
-    size_t fourth = LIVE_FIRST(large), fifth = live_following[fourth];
-    unsigned found = arch_search(live_line(first)->tag, live_line(second)->tag, live_line(third)->tag,
-                                 live_line(fourth)->tag, live_line(fifth)->tag, live_tag(HT_TAG_LIVE, address));
-    if (UNLIKELY(found >= 1u << LIVE_SHORT)) /* it is there */
-        return live_insert_slow(t, heads, address, size, site);
-    size_t number = (unsigned)__builtin_ctz(found | 1u << LIVE_SHORT), entry = number % HT_LINE_ENTRIES;
-    if (number >= LIVE_ENTRIES(chain))
-        return live_insert_new(t, heads, address, (uint32_t)size, site);
-    size_t place = number / HT_LINE_ENTRIES, id = UNLIKELY(place > 1) ? third : place ? second : first;
-    struct ht_line *line = live_line(id);
-    if (UNLIKELY(!live_claim(line, entry)))
-        return live_insert_slow(t, heads, address, size, site);
-    live_fill(t, line, entry, address, (uint32_t)size, site);
-    return LIVE_DONE;
+    enum live_short result = live_put_short(t, chain, address, (uint32_t)size, site);
+    if (LIKELY(result == LIVE_PUT))
+        return LIVE_DONE;
+    return result == LIVE_NO_ROOM ? live_insert_new(t, heads, address, (uint32_t)size, site)
+                                  : live_insert_slow(t, heads, address, size, site);
+}
+
+/* Takes a block out of a chain of packed lines. False: it is not in the first two, or there are two that look like it. */
+INLINE bool live_take_short(uint32_t chain, uintptr_t address, struct live_block *block)
+{
+    size_t first = LIVE_FIRST(chain), second = live_following[first];
+    struct ht_pack *a = live_pack(first), *b = live_pack(second);
+    unsigned there = arch_equal8(a->low, b->low, (uint8_t)live_units(address));
+    if (UNLIKELY(!there))
+        return false;
+    size_t number = (unsigned)__builtin_ctz(there), entry = number % HT_PACK_ENTRIES;
+    struct ht_pack *pack = number >= HT_PACK_ENTRIES ? b : a;
+    uint32_t word = word_acquire(&pack->word[entry]);
+    if (UNLIKELY(!HT_PACK_SITE(word)) || UNLIKELY(!live_is_of(pack, entry, address)))
+        return false;
+    *block = live_take(pack, entry, word);
+    return true;
 }
 
 /* Takes a block out. False: it is not there. Context: as above. */
@@ -175,20 +257,10 @@ INLINE bool live_remove(uintptr_t address, struct live_block *block)
     struct live_heads *heads = live_heads_of(address);
     if (UNLIKELY(!heads))
         return false;
-    size_t first = LIVE_FIRST(word_acquire(live_granule(heads, address))), second = live_following[first];
-    uint32_t wanted = live_tag(HT_TAG_LIVE, address);
-    unsigned same = arch_equal4(live_line(first)->tag, wanted) | arch_equal4(live_line(second)->tag, wanted)
-                                                                     << HT_LINE_ENTRIES;
-    if (UNLIKELY(!same)) {
-        *block = live_remove_slow(address);
-        return block->site != 0;
-    }
-    size_t number = (unsigned)__builtin_ctz(same), entry = number % HT_LINE_ENTRIES;
-    struct ht_line *line = live_line(number >= HT_LINE_ENTRIES ? second : first);
-    word_acquire(&line->tag[entry]); /* what was stored before it is there */
-    *block = (struct live_block){line->size[entry], line->site[entry], line->birth[entry]};
-    word_publish(&line->tag[entry], 0);
-    return true;
+    if (LIKELY(live_take_short(word_acquire(live_granule(heads, address)), address, block)))
+        return true;
+    *block = live_remove_slow(address);
+    return block->site != 0;
 }
 
 bool live_contains(uintptr_t address);

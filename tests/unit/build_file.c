@@ -68,7 +68,7 @@ void build_begin(struct build *build, bool big, unsigned word_bytes)
     build->big = big;
     memcpy(build->at, "HEAPTAP", 8);
     build_u32(build, HEADER(byte_order), 0x0a0b0c0d);
-    build_u16(build, HEADER(version_major), 3);
+    build_u16(build, HEADER(version_major), 4);
     build_u32(build, HEADER(header_bytes), 4096);
     build->at[HEADER(word_bytes)] = (uint8_t)word_bytes;
     build->at[HEADER(page_shift)] = 12;
@@ -166,6 +166,17 @@ void build_live(struct build *build, struct build_live live)
     build_u32(build, at + 24 + 4 * i, live.site);
     build_u32(build, at + 40 + 4 * i, live.size);
     build_u16(build, at + 56 + 2 * i, live.birth);
+}
+
+void build_packed(struct build *build, struct build_live live)
+{
+    size_t at = build_record(build, HT_LINES, live.line), i = live.entry, units = (live.address & 16383) / 8;
+    build_u32(build, at, (uint32_t)(live.address >> 14));
+    build_u16(build, at + 4, (uint16_t)(live.address >> 46));
+    build_u16(build, at + 6, 1);
+    build_u32(build, at + 8 + 4 * i, live.size << 20 | live.site);
+    build_u16(build, at + 40 + 2 * i, (uint16_t)(units >> 8 << 13 | (live.birth / 8 + 1)));
+    build->at[at + 56 + i] = (uint8_t)units;
 }
 
 void build_map(struct build *build, uint32_t row, uint64_t start, uint64_t size, uint32_t site, uint32_t birth)
@@ -267,16 +278,17 @@ static void example_live(struct build *build, bool wide)
 {
     uint64_t high = wide ? UINT64_C(0x7ffff0000000) : 0x70000000;
     const struct build_live live[] = {
-        {0, 0, high + 0x10, HT_TAG_LIVE, 1, 100, 16},
-        {0, 1, high + 0x90, HT_TAG_LIVE, 1, 100, 2047},
-        {0, 2, high + 0x1f8, HT_TAG_LIVE, 3, 64, (1 << 11) | 1},
-        {0, 3, high + 0x100, HT_TAG_BUSY, 1, 12345, 0},
-        {2, 0, high + 0x400, HT_TAG_LIVE, 2, 7, 0},
-        {2, 2, high + 0x420, HT_TAG_LIVE, 4, 5, 0},
+        {0, 1, high + 0x90, HT_TAG_LIVE, 1, 100, 2047}, {0, 2, high + 0x1f8, HT_TAG_LIVE, 3, 64, (1 << 11) | 1},
+        {0, 3, high + 0x100, HT_TAG_BUSY, 1, 12345, 0}, {2, 0, high + 0x400, HT_TAG_LIVE, 2, 7, 0},
         {2, 3, high + 0x430, HT_TAG_LIVE, 65, 0, 0},
     };
     for (size_t i = 0; i < sizeof live / sizeof *live; i++)
         build_live(build, live[i]);
+    build_packed(build, (struct build_live){3, 2, high + 0x10, 0, 1, 100, 16});
+    build_packed(build, (struct build_live){3, 3, high + 0x3f80, 0, 0, 2, 0});  /* being filled */
+    build_packed(build, (struct build_live){3, 4, high + 0x3f80, 0, 1, 20, 0}); /* being emptied */
+    build_u16(build, build_record(build, HT_LINES, 3) + 48, 0);
+    build_packed(build, (struct build_live){3, 7, high + 0x420, 0, 4, 5, 0});
     if (wide)
         build_live(build, (struct build_live){2, 1, high + 0x400, HT_TAG_HIGH, 0, 2, 0});
     build_map(build, 1, high + 0x10000, 4096, 5, 32);

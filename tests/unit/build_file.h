@@ -51,6 +51,8 @@ struct build_live {
     uint16_t birth;
 };
 void build_live(struct build *build, struct build_live live);
+/* The same in a packed line; the state is that the site says: 0 is being filled. */
+void build_packed(struct build *build, struct build_live live);
 void build_map(struct build *build, uint32_t row, uint64_t start, uint64_t size, uint32_t site, uint32_t birth);
 void build_block(struct build *build, uint32_t row, uint32_t claim, uint32_t slot, uint64_t first, uint64_t time_ns);
 

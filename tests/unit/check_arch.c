@@ -49,19 +49,22 @@ START_TEST(sums_and_their_bit_31)
 }
 END_TEST
 
-START_TEST(twenty_words_at_once)
+/* Each alone, and each but one. */
+START_TEST(eight_and_eight_at_once)
 {
-    uint32_t room[21];
-    for (unsigned at = 0; at < 20; at++) /* one alone: 0, what is looked for, and what is neither */
-        for (unsigned v = 0; v < 3; v++) {
-            const uint32_t *words = room + at % 2;
-            for (unsigned w = 0; w < ARRAY_LEN(room); w++)
-                room[w] = 0xfffffffdu;
-            room[at % 2 + at] = v == 0 ? 0 : v == 1 ? 0x80000002u : 2;
-            unsigned found = arch_search(words, words + 4, words + 8, words + 12, words + 16, 0x80000002u);
-            ck_assert_uint_eq(found & 0xfff, v == 0 && at < 12 ? 1u << at : 0);
-            ck_assert_int_eq(found >> 12 != 0, v == 1);
-            ck_assert_uint_eq(found >> 16, 0);
+    for (unsigned at = 0; at < 16; at++)
+        for (unsigned other = 0; other < 2; other++) {
+            uint16_t halves[17];
+            uint8_t bytes[17];
+            for (unsigned i = 0; i < 17; i++) {
+                halves[i] = other ? 0 : (uint16_t)(i < 16 ? 0x8000u >> i : 0x101);
+                bytes[i] = other ? 0x83 : (uint8_t)(i * 7);
+            }
+            halves[1 + at] = other ? 0x0100 : 0;
+            bytes[1 + at] = other ? 0x03 : 0x83;
+            unsigned one = other ? 0xffff & ~(1u << at) : 1u << at;
+            ck_assert_uint_eq(arch_zero8(halves + 1, halves + 9), one);
+            ck_assert_uint_eq(arch_equal8(bytes + 1, bytes + 9, 0x83), one);
         }
 }
 END_TEST
@@ -125,5 +128,5 @@ START_TEST(addresses)
 }
 END_TEST
 
-SUITE("arch", system_calls, four_words_at_once, twenty_words_at_once, sums_and_their_bit_31, where_a_call_comes_from,
+SUITE("arch", system_calls, four_words_at_once, eight_and_eight_at_once, sums_and_their_bit_31, where_a_call_comes_from,
       another_stack, addresses)

@@ -111,9 +111,17 @@ static const struct place places[] = {
     AT(ht_cell, alloc_bytes, 8),
     AT(ht_cell, frees, 16),
     AT(ht_cell, free_bytes, 24),
+    SIZE(ht_pack, 64),
+    AT(ht_pack, region_lo, 0),
+    AT(ht_pack, region_hi, 4),
+    AT(ht_pack, kind, 6),
+    AT(ht_pack, word, 8),
+    AT(ht_pack, place, 40),
+    AT(ht_pack, low, 56),
     SIZE(ht_line, 64),
     AT(ht_line, region_lo, 0),
     AT(ht_line, region_hi, 4),
+    AT(ht_line, kind, 6),
     AT(ht_line, tag, 8),
     AT(ht_line, site, 24),
     AT(ht_line, size, 40),
@@ -175,7 +183,7 @@ START_TEST(values_keep_their_meaning)
 {
     ck_assert_mem_eq(HT_MAGIC, "HEAPTAP", 8);
     ck_assert_uint_eq(HT_BYTE_ORDER, 0x0a0b0c0d);
-    ck_assert_uint_eq(HT_VERSION_MAJOR, 3);
+    ck_assert_uint_eq(HT_VERSION_MAJOR, 4);
     ck_assert_int_eq(HT_MODULES, 0);
     ck_assert_int_eq(HT_PLACES, 1);
     ck_assert_int_eq(HT_NODES, 2);
@@ -226,6 +234,9 @@ START_TEST(values_keep_their_meaning)
     ck_assert_uint_eq(HT_SECTION_ALIGN, 65536);
     ck_assert_uint_eq(HT_SITES_PER_CHUNK, 64);
     ck_assert_uint_eq(HT_LINE_ENTRIES, 4);
+    ck_assert_uint_eq(HT_PACK_ENTRIES, 8);
+    ck_assert_int_eq(HT_LINE_WIDE, 0);
+    ck_assert_int_eq(HT_LINE_PACKED, 1);
     ck_assert_uint_eq(HT_BLOCK_EVENTS, 254);
     ck_assert_int_eq(HT_REGION_SHIFT, 14);
 }
@@ -237,6 +248,18 @@ START_TEST(packed_words)
     uint32_t tag = 0x12340000u | 0x3fabu << 3 | HT_TAG_LIVE;
     ck_assert_uint_eq(HT_TAG_STATE(tag), HT_TAG_LIVE);
     ck_assert_uint_eq(HT_TAG_OFFSET(tag), 0x3fab);
+    uint32_t word = 0x12345678;
+    ck_assert_uint_eq(HT_PACK_SIZE(word), 0x123);
+    ck_assert_uint_eq(HT_PACK_SITE(word), 0x45678);
+    ck_assert_uint_eq(HT_PACK_WORD(0x123, 0x45678), word);
+    ck_assert_uint_eq(HT_PACK_SIZE(HT_PACK_WORD(4095, 1)), 4095);
+    ck_assert_uint_eq(HT_PACK_SITE(HT_PACK_BUSY), 0);
+    ck_assert_uint_eq(HT_PACK_PLACE(0x7fff0000u + 0x6ab * 8, 0xfff7u), 0xdfff);
+    ck_assert_uint_eq(HT_PACK_PLACE(0x1ab * 8, 0x1237), 0x2247);
+    ck_assert_uint_eq(HT_PACK_UNITS(0xdfff, 0xab), 0x6ab);
+    ck_assert_uint_eq(HT_PACK_BIRTH(0x2247) & 0xffff, 0x1230);
+    ck_assert(HT_PACKS(8u, 0u, 0xfffffu) && HT_PACKS(UINT64_C(0x7fff00000010), 4095u, 1u));
+    ck_assert(!HT_PACKS(12u, 1u, 1u) && !HT_PACKS(8u, 4096u, 1u) && !HT_PACKS(8u, 1u, 0x100000u));
     uint32_t head = 0xbeef7812u;
     ck_assert_uint_eq(HT_EVENT_TYPE(head), 2);
     ck_assert_uint_eq(HT_EVENT_FLAGS(head), 1);

@@ -160,8 +160,8 @@ START_TEST(refuses_other_versions)
     build_u16(&build, HEADER(version_minor), 7);
     open_good(&reader, &build); /* a newer minor version only adds */
     reader_close(&reader);
-    build_u16(&build, HEADER(version_major), 4);
-    refused(&build, BUILD_BYTES, "version 4.7");
+    build_u16(&build, HEADER(version_major), 5);
+    refused(&build, BUILD_BYTES, "version 5.7");
     build_end(&build);
 }
 END_TEST

@@ -99,6 +99,33 @@ START_TEST(a_live_entry_that_changed_is_left_out)
 }
 END_TEST
 
+static struct ht_pack pack_of(uint8_t low, uint32_t site)
+{
+    return (struct ht_pack){
+        .kind = HT_LINE_PACKED, .word = {[7] = HT_PACK_WORD(10, site)}, .place = {[7] = 3}, .low = {[7] = low}};
+}
+
+/* The last of eight: it goes, another one comes, or another one of the same size and site. */
+START_TEST(a_packed_entry_that_changed_is_left_out)
+{
+    struct reader reader;
+    const struct ht_pack others[] = {pack_of(5, 0), pack_of(5, 8), pack_of(6, 7), pack_of(5, 7)};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct ht_pack seen[3] = {pack_of(5, 7), pack_of(6, 7), others[i]};
+        for (size_t n = 0; n < 3; n++)
+            states[n] = &seen[n];
+        state_count = 3;
+        state_bytes = sizeof seen[0];
+        const struct ht_pack *pack = read_through(&reader, HT_LINES, true);
+        bool same = i == 3;
+        ck_assert_uint_eq(pack->word[7], same ? HT_PACK_WORD(10, 7) : 0);
+        ck_assert(!same || pack->low[7] == 5);
+        ck_assert_uint_eq(reader.left_out, !same);
+        reader_drop_section(&reader, HT_LINES);
+    }
+}
+END_TEST
+
 static void check_first_word(enum ht_section_id section)
 {
     struct reader reader;
@@ -139,4 +166,5 @@ START_TEST(a_dead_file_is_read_once)
 END_TEST
 
 SUITE("steady", a_carry_between_readings_is_read_again, a_second_carry_is_not_mixed_with_the_first,
-      a_live_entry_that_changed_is_left_out, maps_and_blocks_that_changed_are_left_out, a_dead_file_is_read_once)
+      a_live_entry_that_changed_is_left_out, a_packed_entry_that_changed_is_left_out,
+      maps_and_blocks_that_changed_are_left_out, a_dead_file_is_read_once)

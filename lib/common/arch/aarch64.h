@@ -100,17 +100,29 @@ INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
     return bits[0];
 }
 
-INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d,
-                            const uint32_t *e, uint32_t value)
+typedef uint8_t arch_bytes __attribute__((vector_size(8), aligned(1)));
+
+INLINE unsigned arch_equal8(const uint8_t *a, const uint8_t *b, uint8_t value)
 {
-    arch_vector want = {value, value, value, value}, lane = {1, 2, 4, 8};
-    arch_vector in_a = arch_load4(a), in_b = arch_load4(b), in_c = arch_load4(c);
-    arch_vector same = (arch_vector)(in_a == want) | (arch_vector)(in_b == want) | (arch_vector)(in_c == want) |
-                       (arch_vector)(arch_load4(d) == want) | (arch_vector)(arch_load4(e) == want);
-    arch_vector bits = ((arch_vector)(in_a == 0) & lane) | ((arch_vector)(in_b == 0) & lane << 4) |
-                       ((arch_vector)(in_c == 0) & lane << 8) | (same & lane << 12);
-    __asm__("addv %s0, %0.4s" : "+w"(bits));
-    return bits[0];
+    arch_bytes in_a, in_b, bit = {1, 2, 4, 8, 16, 32, 64, 128}, want = value - (arch_bytes){0};
+    __asm__("ldr %d0, %1" : "=w"(in_a) : "m"(*(const arch_bytes *)(const void *)a));
+    __asm__("ldr %d0, %1" : "=w"(in_b) : "m"(*(const arch_bytes *)(const void *)b));
+    in_a = (arch_bytes)(in_a == want) & bit;
+    in_b = (arch_bytes)(in_b == want) & bit;
+    __asm__("addv %b0, %0.8b" : "+w"(in_a));
+    __asm__("addv %b0, %0.8b" : "+w"(in_b));
+    return in_a[0] | (unsigned)in_b[0] << 8;
+}
+
+INLINE unsigned arch_zero8(const uint16_t *a, const uint16_t *b)
+{
+    typedef uint16_t halves __attribute__((vector_size(16), aligned(2)));
+    halves in_a, in_b, bit = {1, 2, 4, 8, 16, 32, 64, 128};
+    __asm__("ldr %q0, %1" : "=w"(in_a) : "m"(*(const halves *)(const void *)a));
+    __asm__("ldr %q0, %1" : "=w"(in_b) : "m"(*(const halves *)(const void *)b));
+    in_a = ((halves)(in_a == 0) & bit) | ((halves)(in_b == 0) & bit << 8);
+    __asm__("addv %h0, %0.8h" : "+w"(in_a));
+    return in_a[0];
 }
 
 /*

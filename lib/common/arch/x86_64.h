@@ -131,35 +131,37 @@ INLINE unsigned arch_equal4(const uint32_t *words, uint32_t value)
     return mask;
 }
 
-INLINE unsigned arch_search(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d,
-                            const uint32_t *e, uint32_t value)
+INLINE unsigned arch_equal8(const uint8_t *a, const uint8_t *b, uint8_t value)
 {
-    arch_vector in_a = arch_load4(a), in_b = arch_load4(b), in_c = arch_load4(c), in_d = arch_load4(d),
-                same = arch_load4(e), want;
+    typedef uint8_t eight[8];
+    arch_vector have, want;
     unsigned mask;
-    __asm__("movd %7, %6\n\t"
-            "pshufd $0, %6, %6\n\t"
-            "pcmpeqd %6, %3\n\t"
-            "pcmpeqd %6, %4\n\t"
-            "por %3, %4\n\t"
-            "movdqa %0, %3\n\t"
-            "pcmpeqd %6, %3\n\t"
-            "por %3, %4\n\t"
-            "movdqa %1, %3\n\t"
-            "pcmpeqd %6, %3\n\t"
-            "por %3, %4\n\t"
-            "pcmpeqd %2, %6\n\t"
-            "por %6, %4\n\t"
-            "pxor %6, %6\n\t"
-            "pcmpeqd %6, %0\n\t"
-            "pcmpeqd %6, %1\n\t"
-            "pcmpeqd %6, %2\n\t"
-            "packssdw %1, %0\n\t"
-            "packssdw %4, %2\n\t"
-            "packsswb %2, %0\n\t"
-            "pmovmskb %0, %5"
-            : "+x"(in_a), "+x"(in_b), "+x"(in_c), "+x"(in_d), "+x"(same), "=r"(mask), "=&x"(want)
-            : "r"(value));
+    __asm__("movq %1, %0\n\t"
+            "movhps %2, %0"
+            : "=&x"(have)
+            : "m"(*(const eight *)a), "m"(*(const eight *)b));
+    __asm__("movq %1, %0\n\t"
+            "punpcklqdq %0, %0"
+            : "=x"(want)
+            : "r"(value * UINT64_C(0x0101010101010101)));
+    __asm__("pcmpeqb %1, %0" : "+x"(have) : "x"(want));
+    __asm__("pmovmskb %1, %0" : "=r"(mask) : "x"(have));
+    return mask;
+}
+
+INLINE unsigned arch_zero8(const uint16_t *a, const uint16_t *b)
+{
+    typedef uint16_t eight[8];
+    arch_vector in_a, in_b, zero;
+    unsigned mask;
+    __asm__("movdqu %1, %0" : "=x"(in_a) : "m"(*(const eight *)a));
+    __asm__("movdqu %1, %0" : "=x"(in_b) : "m"(*(const eight *)b));
+    __asm__("pxor %2, %2\n\t"
+            "pcmpeqw %2, %0\n\t"
+            "pcmpeqw %2, %1\n\t"
+            "packsswb %1, %0"
+            : "+x"(in_a), "+x"(in_b), "=&x"(zero));
+    __asm__("pmovmskb %1, %0" : "=r"(mask) : "x"(in_a));
     return mask;
 }
 
