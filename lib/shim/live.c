@@ -99,13 +99,15 @@ COLD void live_reserve(void)
 
 /* ---- One line ---- */
 
+#define NO_ENTRY HT_PACK_ENTRIES
+
 /* An entry; line 0: none. */
 struct place {
     uint32_t line;
     size_t entry;
 };
 
-/* A live block's entry in a line; HT_PACK_ENTRIES: it is not there. */
+/* A live block's entry in a line; NO_ENTRY: it is not there. */
 INLINE size_t find_packed(const struct ht_pack *pack, uintptr_t address)
 {
     unsigned there = arch_equal8(pack->low, pack->low, (uint8_t)live_units(address)) & ((1u << HT_PACK_ENTRIES) - 1);
@@ -114,17 +116,17 @@ INLINE size_t find_packed(const struct ht_pack *pack, uintptr_t address)
         if (HT_PACK_SITE(word_acquire(&pack->word[entry])) && live_is_of(pack, entry, address))
             return entry;
     }
-    return HT_PACK_ENTRIES;
+    return NO_ENTRY;
 }
 
-/* Makes an empty entry this thread's own; HT_PACK_ENTRIES: there is none. */
+/* Makes an empty entry this thread's own; NO_ENTRY: there is none. */
 INLINE size_t claim_packed(struct ht_pack *pack)
 {
     unsigned empty = arch_zero8(pack->place, pack->place) & ((1u << HT_PACK_ENTRIES) - 1);
     for (; empty; empty &= empty - 1)
         if (live_claim(pack, (unsigned)__builtin_ctz(empty)))
             return (unsigned)__builtin_ctz(empty);
-    return HT_PACK_ENTRIES;
+    return NO_ENTRY;
 }
 
 static bool claim_wide_entry(struct ht_line *line, size_t entry)
@@ -132,22 +134,22 @@ static bool claim_wide_entry(struct ht_line *line, size_t entry)
     return word_swap(&line->tag[entry], 0, HT_TAG_BUSY);
 }
 
-/* The same in a wide line, for which a block of 4 GiB or more needs entries 0 and 1. HT_LINE_ENTRIES: there is none. */
+/* The same in a wide line, for which a block of 4 GiB or more needs entries 0 and 1. NO_ENTRY: there is none. */
 static size_t claim_wide(struct ht_line *line, uint64_t size)
 {
     unsigned empty = arch_equal4(line->tag, 0);
     if (size >> 32) {
         if (!(empty & 1) || !claim_wide_entry(line, 0))
-            return HT_LINE_ENTRIES;
+            return NO_ENTRY;
         if (claim_wide_entry(line, 1))
             return 0;
         word_publish(&line->tag[0], 0);
-        return HT_LINE_ENTRIES;
+        return NO_ENTRY;
     }
     for (; empty; empty &= empty - 1)
         if (claim_wide_entry(line, (unsigned)__builtin_ctz(empty)))
             return (unsigned)__builtin_ctz(empty);
-    return HT_LINE_ENTRIES;
+    return NO_ENTRY;
 }
 
 static void fill_wide(const struct thread *t, struct ht_line *line, size_t entry, uintptr_t address, uint64_t size,
@@ -190,7 +192,7 @@ INLINE struct place find_in_packed(uint32_t chain, uintptr_t address)
     uint32_t id = LIVE_FIRST(chain), left = length_of(chain);
     for (; id && left; id = live_following[id], left--) {
         size_t entry = find_packed(live_pack(id), address);
-        if (entry != HT_PACK_ENTRIES)
+        if (entry != NO_ENTRY)
             return (struct place){id, entry};
     }
     return (struct place){0, 0};
@@ -256,19 +258,26 @@ struct newcomer {
     bool packed;
 };
 
-INLINE bool put_in_line(const struct thread *t, uint32_t id, const struct newcomer *block)
+/* An entry of a line for it; NO_ENTRY: there is none. */
+INLINE size_t claim(uint32_t id, const struct newcomer *block)
 {
-    if (block->packed) {
-        size_t entry = claim_packed(live_pack(id));
-        if (entry == HT_PACK_ENTRIES)
-            return false;
+    return block->packed ? claim_packed(live_pack(id)) : claim_wide(live_line(id), block->size);
+}
+
+INLINE void fill(const struct thread *t, uint32_t id, size_t entry, const struct newcomer *block)
+{
+    if (block->packed)
         live_fill(t, live_pack(id), entry, block->address, (uint32_t)block->size, block->site);
-        return true;
-    }
-    size_t entry = claim_wide(live_line(id), block->size);
-    if (entry == HT_LINE_ENTRIES)
+    else
+        fill_wide(t, live_line(id), entry, block->address, block->size, block->site);
+}
+
+static bool put_in_line(const struct thread *t, uint32_t id, const struct newcomer *block)
+{
+    size_t entry = claim(id, block);
+    if (entry == NO_ENTRY)
         return false;
-    fill_wide(t, live_line(id), entry, block->address, block->size, block->site);
+    fill(t, id, entry, block);
     return true;
 }
 
@@ -293,19 +302,14 @@ INLINE bool share(const struct thread *t, uint32_t *head, uint32_t id, const str
     uint32_t chain = word_acquire(head);
     if (!id || (chain && LIVE_FIRST(chain) != live_following[id]))
         return false;
-    struct ht_pack *pack = live_pack(id);
-    struct ht_line *line = live_line(id);
-    size_t entry = block->packed ? claim_packed(pack) : claim_wide(line, block->size);
-    if (entry == (block->packed ? HT_PACK_ENTRIES : HT_LINE_ENTRIES))
+    size_t entry = claim(id, block);
+    if (entry == NO_ENTRY)
         return false;
     if (!word_swap(head, chain, longer(id, chain))) {
-        word_publish(block->packed ? &pack->word[entry] : &line->tag[entry], 0);
+        word_publish(block->packed ? &live_pack(id)->word[entry] : &live_line(id)->tag[entry], 0);
         return false;
     }
-    if (block->packed)
-        live_fill(t, pack, entry, block->address, (uint32_t)block->size, block->site);
-    else
-        fill_wide(t, line, entry, block->address, block->size, block->site);
+    fill(t, id, entry, block);
     return true;
 }
 
